@@ -1,0 +1,415 @@
+//! What pages show: plain data, without a trace of the database or the provider.
+//!
+//! Times are strings in RFC 3339 (UTC); the `Timestamp` component renders them for people.
+
+use serde::{Deserialize, Serialize};
+
+/// An instant in UTC, RFC 3339, for example `2026-11-24T22:48:38Z`; empty when there is none.
+pub type Timestamp = String;
+
+/// Who looks at the page, and what every page needs to know. Provided as context for each request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PageContext {
+    /// The signed-in person; `None` on public pages without a session.
+    pub viewer: Option<Viewer>,
+    /// Value of the hidden field `csrf` in every form.
+    pub csrf_token: String,
+    /// The path of this request, without its query: marks the current place in the navigation.
+    pub path: String,
+    /// The query of this request without `?`; may be empty.
+    pub query: String,
+    /// What the last action did, shown once.
+    pub flash: Option<Flash>,
+    /// The reader's choice of colours.
+    pub theme: Theme,
+    /// URL of the style sheet.
+    pub stylesheet_url: String,
+    /// URL of the favicon.
+    pub favicon_url: String,
+    /// Whether this project has Microsoft Graph parts.
+    pub graph_enabled: bool,
+    /// Now, for relative times and ages.
+    pub now: Timestamp,
+}
+
+/// The signed-in person.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Viewer {
+    /// Their id here.
+    pub id: String,
+    /// Display name, or the UPN without one.
+    pub name: String,
+    /// User principal name, or what the provider calls the person.
+    pub upn: String,
+    /// Whether `/profile/photo` has a picture.
+    pub has_photo: bool,
+    /// Whether the admin pages are theirs to see.
+    pub is_admin: bool,
+}
+
+/// Colours of the page: follow the system, or not. Kept in the cookie `theme`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Theme {
+    /// As the system says.
+    #[default]
+    System,
+    /// Always light.
+    Light,
+    /// Always dark.
+    Dark,
+}
+
+/// A message after an action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flash {
+    /// How it is coloured and announced.
+    pub kind: FlashKind,
+    /// The text.
+    pub text: String,
+}
+
+/// Success or failure of an action.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlashKind {
+    /// It worked.
+    Success,
+    /// It did not.
+    Error,
+}
+
+/// May this person sign in here?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserStatus {
+    /// Yes.
+    #[default]
+    Active,
+    /// No: an administrator or the directory said so.
+    Disabled,
+}
+
+/// Member of the tenant or guest in it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UserType {
+    /// At home in the tenant.
+    #[default]
+    Member,
+    /// Invited from elsewhere.
+    Guest,
+}
+
+/// What the admin list of users is asked for: everything is in the URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserQuery {
+    /// Words looked for in UPN, name, e-mail and object id.
+    pub q: String,
+    /// Only users with this status.
+    pub status: Option<UserStatus>,
+    /// Only users with this role.
+    pub role: Option<String>,
+    /// Only members or guests.
+    pub user_type: Option<UserType>,
+    /// Order.
+    pub sort: UserSort,
+    /// Descending order.
+    pub descending: bool,
+    /// Rows on a page, 10 to 200.
+    pub per_page: u32,
+    /// Rows after this opaque cursor.
+    pub after: Option<String>,
+    /// Rows before this opaque cursor.
+    pub before: Option<String>,
+    /// The last page.
+    pub end: bool,
+    /// Texts about values that were not understood and fell back.
+    pub notices: Vec<String>,
+}
+
+/// Column that orders the admin list of users.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UserSort {
+    /// User principal name.
+    #[default]
+    Upn,
+    /// Display name.
+    Name,
+    /// E-mail.
+    Email,
+    /// Last sign-in.
+    LastSignIn,
+    /// First seen here.
+    Created,
+}
+
+/// One page of users.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserPage {
+    /// The rows, in order.
+    pub rows: Vec<UserRow>,
+    /// How many users fit the filters; `None` when it is not known.
+    pub total: Option<u64>,
+    /// How many users there are at all; tells "none yet" from "none fits".
+    pub any_users: bool,
+    /// Cursor of the next page; `None` on the last.
+    pub next: Option<String>,
+    /// Cursor of the page before; `None` on the first.
+    pub prev: Option<String>,
+    /// Roles that exist, for the filter.
+    pub roles: Vec<String>,
+}
+
+/// One user in the list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserRow {
+    /// Their id: `/admin/users/{id}`.
+    pub id: String,
+    /// User principal name.
+    pub upn: String,
+    /// Display name.
+    pub name: String,
+    /// E-mail; may be empty.
+    pub email: String,
+    /// Status.
+    pub status: UserStatus,
+    /// Member or guest.
+    pub user_type: UserType,
+    /// Roles, provider's and local together.
+    pub roles: Vec<String>,
+    /// Last sign-in.
+    pub last_sign_in: Timestamp,
+    /// First seen.
+    pub created: Timestamp,
+    /// Live sessions.
+    pub sessions: u64,
+}
+
+/// Everything about one user.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UserDetail {
+    /// As in the list.
+    pub row: UserRow,
+    /// Whether this is the person who looks.
+    pub is_self: bool,
+    /// Tenant id, or issuer.
+    pub realm: String,
+    /// Object id, or subject.
+    pub subject: String,
+    /// Facts that the provider masters, read-only here: label and value.
+    pub provider_facts: Vec<(String, String)>,
+    /// Last sync from the provider.
+    pub synced_at: Timestamp,
+    /// Roles, each with where it comes from.
+    pub roles: Vec<RoleGrant>,
+    /// Roles that can be granted here.
+    pub grantable_roles: Vec<String>,
+    /// Groups.
+    pub groups: Vec<GroupRow>,
+    /// Live sessions.
+    pub sessions: Vec<SessionRow>,
+    /// Grants.
+    pub grants: Vec<GrantRow>,
+    /// Latest events, newest first.
+    pub history: Vec<EventRow>,
+}
+
+/// A role and its source.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoleGrant {
+    /// The role: `admin`.
+    pub role: String,
+    /// Granted by the provider's groups or app roles: read-only here.
+    pub from_provider: bool,
+    /// Granted here: can be revoked here.
+    pub from_here: bool,
+}
+
+/// A group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupRow {
+    /// Object id, the key.
+    pub object_id: String,
+    /// Display name, when known.
+    pub name: String,
+    /// How many users are known to be in it.
+    pub members: u64,
+}
+
+/// A session.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SessionRow {
+    /// Its id in URLs; not the cookie.
+    pub id: String,
+    /// Whose it is: user id and name.
+    pub user_id: String,
+    /// Name of the user.
+    pub user_name: String,
+    /// Browser and system in words, from the user agent.
+    pub device: String,
+    /// Client address.
+    pub address: String,
+    /// Begin.
+    pub created: Timestamp,
+    /// Last request, to the minute.
+    pub last_seen: Timestamp,
+    /// Absolute end.
+    pub expires: Timestamp,
+    /// Whether it is the session that looks.
+    pub is_current: bool,
+}
+
+/// A grant: the tokens that this application holds for a person, without the tokens.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrantRow {
+    /// Its id.
+    pub id: String,
+    /// Whose it is.
+    pub user_id: String,
+    /// Name of the user.
+    pub user_name: String,
+    /// What it is for: `Microsoft Graph`, or the provider.
+    pub resource: String,
+    /// Scopes.
+    pub scopes: String,
+    /// State.
+    pub state: GrantState,
+    /// The access token's end.
+    pub expires: Timestamp,
+    /// When the background refresh is due.
+    pub next_refresh: Timestamp,
+    /// Last successful refresh.
+    pub last_refreshed: Timestamp,
+    /// Last error in words; empty without one.
+    pub last_error: String,
+}
+
+/// State of a grant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GrantState {
+    /// Refreshed in the background.
+    #[default]
+    Live,
+    /// Live, but the last refresh failed and will be tried again.
+    Retrying,
+    /// Without a refresh token: ends with its access token.
+    Expiring,
+    /// The provider wants the person to sign in again.
+    NeedsSignIn,
+}
+
+/// An audit event.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventRow {
+    /// Its id.
+    pub id: String,
+    /// When.
+    pub at: Timestamp,
+    /// What happened, in words.
+    pub summary: String,
+    /// Machine name: `sign_in.succeeded`.
+    pub kind: String,
+    /// Who did it; empty when nobody known.
+    pub actor: String,
+    /// On whom.
+    pub subject: String,
+    /// User id of the subject; empty without one.
+    pub subject_id: String,
+    /// Client address.
+    pub address: String,
+    /// Request id.
+    pub request_id: String,
+    /// Further facts: label and value.
+    pub detail: Vec<(String, String)>,
+}
+
+/// Numbers and lists of the admin dashboard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Dashboard {
+    /// All users.
+    pub users: u64,
+    /// Disabled users.
+    pub disabled_users: u64,
+    /// Live sessions.
+    pub sessions: u64,
+    /// Live grants.
+    pub live_grants: u64,
+    /// Grants that need a sign-in.
+    pub lapsed_grants: u64,
+    /// Sign-ins of each of the last 14 days, oldest first: date (`2026-11-24`), succeeded, failed.
+    pub sign_ins_by_day: Vec<(String, u64, u64)>,
+    /// Latest events, newest first.
+    pub events: Vec<EventRow>,
+}
+
+/// Rows of a list with cursors: sessions, grants, audit events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing<T> {
+    /// The rows.
+    pub rows: Vec<T>,
+    /// Cursor of the next page.
+    pub next: Option<String>,
+}
+
+/// The profile of the person who looks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Profile {
+    /// User principal name.
+    pub upn: String,
+    /// Display name.
+    pub name: String,
+    /// E-mail.
+    pub email: String,
+    /// Member or guest.
+    pub user_type: UserType,
+    /// Whether there is a photo.
+    pub has_photo: bool,
+    /// Facts from the last verified ID token: claim and value.
+    pub claims: Vec<(String, String)>,
+    /// Tenant id, or issuer.
+    pub realm: String,
+    /// Object id, or subject.
+    pub subject: String,
+    /// Last sync.
+    pub synced_at: Timestamp,
+    /// Roles with their source.
+    pub roles: Vec<RoleGrant>,
+    /// Groups.
+    pub groups: Vec<GroupRow>,
+    /// Own sessions.
+    pub sessions: Vec<SessionRow>,
+    /// Own grants.
+    pub grants: Vec<GrantRow>,
+    /// From Microsoft Graph: each part degrades alone.
+    pub graph: GraphProfile,
+}
+
+/// What Microsoft Graph knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GraphProfile {
+    /// `me`: job title, department, office, phones, …
+    pub me: GraphPart,
+    /// The manager.
+    pub manager: GraphPart,
+}
+
+/// One part of the Graph data.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GraphPart {
+    /// Label and value; empty when nothing is known.
+    pub facts: Vec<(String, String)>,
+    /// When it was fetched; empty when never.
+    pub fetched_at: Timestamp,
+    /// Why it is missing or old, in words; empty when all is well.
+    pub problem: String,
+}
+
+/// A check of the health page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HealthCheck {
+    /// What was checked.
+    pub name: String,
+    /// Whether it is well.
+    pub ok: bool,
+    /// The finding, with advice when it is not well.
+    pub detail: String,
+}

@@ -1,0 +1,321 @@
+//! The settings, as the rest of the server reads them: typed, validated, complete.
+//!
+//! [`Settings`](settings::Settings) is the one definition of names, defaults and help texts;
+//! [`Settings::validate`](settings::Settings::validate) turns it into a [`Config`] or into the
+//! list of everything that is wrong. This module is a leaf: it knows no other part of the server
+//! but [`crate::crypto`].
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::SecretString;
+use url::Url;
+
+use crate::crypto::KeyRing;
+
+/// Everything that the server needs to know to run.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where people reach the application: `PUBLIC_URL`.
+    pub public_url: PublicUrl,
+    /// Where the server listens: `BIND_ADDR`.
+    pub bind_addr: SocketAddr,
+    /// Which database: `DATABASE_URL`.
+    pub database: DatabaseConfig,
+    /// Who signs people in.
+    pub provider: ProviderConfig,
+    /// Base of Microsoft Graph without a trailing slash (`GRAPH_URL`); `None` when the project
+    /// has no Graph parts or signs in with another provider.
+    pub graph_url: Option<Url>,
+    /// How long sessions live.
+    pub session: SessionConfig,
+    /// How tokens are kept and refreshed.
+    pub tokens: TokenConfig,
+    /// How claims become users, groups and roles.
+    pub sync: SyncConfig,
+    /// How outgoing calls are made.
+    pub http: HttpConfig,
+    /// Requests per client address on `/auth/*` (`AUTH_RATE_LIMIT`); `None` is off.
+    pub auth_rate_limit: Option<RateLimit>,
+    /// How long audit events are kept: `AUDIT_RETENTION`.
+    pub audit_retention: Duration,
+    /// Paths that need no sign-in, matched on whole segments: `LOGIN_EXEMPT_PATHS`.
+    pub login_exempt_paths: Vec<String>,
+    /// Peers whose forwarded headers count: `TRUSTED_PROXIES`.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// The application's own address: `http` on loopback or `https`, an origin without a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublicUrl {
+    url: Url,
+}
+
+impl PublicUrl {
+    /// Wraps `url`, which [`settings`] has validated: `http` on loopback or `https`, path `/`, no
+    /// query, no fragment, no user information.
+    #[must_use]
+    pub fn new(url: Url) -> Self {
+        Self { url }
+    }
+
+    /// `scheme://host[:port]`, as a browser writes it in the `Origin` header.
+    #[must_use]
+    pub fn origin(&self) -> String {
+        self.url.origin().ascii_serialization()
+    }
+
+    /// Whether cookies must be `Secure` and carry the `__Host-` prefix.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// The absolute URL of `path`, which starts with `/`.
+    #[must_use]
+    pub fn with_path(&self, path: &str) -> String {
+        format!("{}{path}", self.origin())
+    }
+
+    /// The URL itself.
+    #[must_use]
+    pub fn url(&self) -> &Url {
+        &self.url
+    }
+}
+
+/// Where the data is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DatabaseConfig {
+    /// A file of the embedded database: the path after `sqlite://`.
+    Sqlite {
+        /// Relative to the working directory, or absolute.
+        path: PathBuf,
+    },
+    /// A PostgreSQL server.
+    Postgres {
+        /// The URL without `sslmode`, as `tokio-postgres` takes it. It may hold a password, so
+        /// its `Debug` is redacted.
+        url: RedactedUrl,
+        /// How TLS is used.
+        ssl_mode: SslMode,
+    },
+}
+
+/// A URL whose user information never shows in logs.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RedactedUrl(pub Url);
+
+impl std::fmt::Debug for RedactedUrl {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "{}://[redacted]@{}{}",
+            self.0.scheme(),
+            self.0.host_str().unwrap_or_default(),
+            self.0.path()
+        )
+    }
+}
+
+/// libpq's `sslmode`, as far as this server offers it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SslMode {
+    /// No TLS: the default on loopback.
+    Disable,
+    /// TLS with the certificate chain and host name verified: the default elsewhere.
+    VerifyFull,
+}
+
+/// The OpenID Provider and this application's registration with it.
+#[derive(Clone, Debug)]
+pub struct ProviderConfig {
+    /// Entra ID, or any other OpenID Provider.
+    pub kind: ProviderKind,
+    /// `ENTRA_CLIENT_ID`.
+    pub client_id: String,
+    /// How this application proves who it is at the token endpoint.
+    pub credential: ClientCredential,
+    /// `ENTRA_SCOPES`, in order, always with `openid`.
+    pub scopes: Vec<String>,
+    /// `ENTRA_RESPONSE_MODE`.
+    pub response_mode: ResponseMode,
+    /// `CLOCK_LEEWAY`, at most 300 s.
+    pub clock_leeway: Duration,
+}
+
+/// Which provider signs people in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProviderKind {
+    /// Microsoft Entra ID, v2.0 endpoints below `authority`.
+    Entra {
+        /// `ENTRA_AUTHORITY` without a trailing slash, for example
+        /// `https://login.microsoftonline.com`.
+        authority: String,
+        /// Whose users may sign in.
+        tenant: Tenant,
+    },
+    /// Any other OpenID Provider: `OIDC_ISSUER`, exactly as its metadata spells it.
+    Generic {
+        /// The issuer identifier.
+        issuer: String,
+    },
+}
+
+/// Which Entra tenants may sign in: `ENTRA_TENANT_ID`, `ENTRA_ALLOWED_TENANTS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tenant {
+    /// One tenant, by its lower-case GUID.
+    Single(String),
+    /// Several tenants through a shared endpoint.
+    Multi {
+        /// `organizations` or `common`: the segment after the authority.
+        endpoint: String,
+        /// Lower-case GUIDs; never empty.
+        allowed: Vec<String>,
+    },
+}
+
+/// How this application authenticates at the token endpoint.
+#[derive(Clone, Debug)]
+pub enum ClientCredential {
+    /// `ENTRA_CLIENT_SECRET`.
+    Secret(SecretString),
+    /// `ENTRA_CLIENT_SECRET_FILE`: the secret is read again when the file changes.
+    SecretFile(PathBuf),
+    /// `ENTRA_CLIENT_CERTIFICATE_FILE` and `ENTRA_CLIENT_KEY_FILE`, both PEM: `private_key_jwt`.
+    Certificate {
+        /// The certificate registered with the application.
+        certificate_file: PathBuf,
+        /// Its PKCS#8 private key.
+        key_file: PathBuf,
+    },
+    /// `ENTRA_FEDERATED_TOKEN_FILE`: workload identity, read on each use.
+    FederatedTokenFile(PathBuf),
+}
+
+/// How the authorization response comes back (OAuth 2.0 Multiple Response Types, section 2.1;
+/// OAuth 2.0 Form Post Response Mode).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ResponseMode {
+    /// In the query of a redirect.
+    Query,
+    /// As a cross-site POST; needs `SameSite=None` on the transaction's cookie.
+    FormPost,
+}
+
+/// Lifetimes of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionConfig {
+    /// `SESSION_IDLE_TIMEOUT`: without a request for this long, the session is over.
+    pub idle_timeout: Duration,
+    /// `SESSION_ABSOLUTE_TIMEOUT`: after this long it is over in any case.
+    pub absolute_timeout: Duration,
+}
+
+/// Keeping and refreshing tokens.
+#[derive(Clone, Debug)]
+pub struct TokenConfig {
+    /// `TOKEN_ENCRYPTION_KEYS`.
+    pub keys: KeyRing,
+    /// `TOKEN_REFRESH_THRESHOLD`: refresh this long before expiry.
+    pub refresh_threshold: Duration,
+    /// `GRANT_IDLE_LIMIT`: a grant without a session for this long is forgotten.
+    pub grant_idle_limit: Duration,
+    /// `ON_GRANT_REVOKED`.
+    pub on_grant_revoked: OnGrantRevoked,
+}
+
+/// What happens to a person's sessions when the provider revokes their grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnGrantRevoked {
+    /// All their sessions end.
+    EndSessions,
+    /// They stay signed in without Graph data.
+    Keep,
+}
+
+/// From claims to users, groups and roles.
+#[derive(Clone, Debug, Default)]
+pub struct SyncConfig {
+    /// `CREATE_NEW_USERS`: whether a person never seen before may sign in.
+    pub create_new_users: bool,
+    /// `BLOCK_GUEST_USERS`.
+    pub block_guest_users: bool,
+    /// `CLAIM_MAPPING`: column and claim.
+    pub claim_mapping: Vec<(TextColumn, String)>,
+    /// `BOOLEAN_CLAIM_MAPPING`: column and claim.
+    pub boolean_claim_mapping: Vec<(BooleanColumn, String)>,
+    /// `GROUPS_CLAIM`; empty reads no groups.
+    pub groups_claim: String,
+    /// `MIRROR_GROUPS`: whether groups are kept in the database.
+    pub mirror_groups: bool,
+    /// `ROLE_MAPPING`: group object id or app role (compared without case), and the role it gives.
+    pub role_mapping: Vec<RoleRule>,
+    /// `ADMIN_USERS`: identities granted `admin` at sign-in.
+    pub admin_users: Vec<IdentityKey>,
+}
+
+/// A text column of the user that a claim may fill (`CLAIM_MAPPING`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TextColumn {
+    /// `display_name`
+    DisplayName,
+    /// `given_name`
+    GivenName,
+    /// `family_name`
+    FamilyName,
+    /// `email`
+    Email,
+    /// `job_title`
+    JobTitle,
+    /// `department`
+    Department,
+}
+
+/// A yes/no column of the user that a claim may fill (`BOOLEAN_CLAIM_MAPPING`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BooleanColumn {
+    /// `is_external`: people from outside the organisation, besides guests.
+    IsExternal,
+}
+
+/// `ROLE_MAPPING`: who holds this group or app role holds that role here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleRule {
+    /// A group's object id, or the value of an app role.
+    pub value: String,
+    /// The role it gives, lower case: `admin`.
+    pub role: String,
+}
+
+/// Who somebody is: (tenant id, object id), or (issuer, subject) with another provider.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IdentityKey {
+    /// Lower-case tenant GUID, or issuer URL.
+    pub realm: String,
+    /// Lower-case object GUID, or subject.
+    pub subject: String,
+}
+
+/// Outgoing calls.
+#[derive(Clone, Debug)]
+pub struct HttpConfig {
+    /// `HTTP_TIMEOUT`: a whole call.
+    pub timeout: Duration,
+    /// `HTTP_RETRIES`: further tries of a call that may be repeated.
+    pub retries: u32,
+    /// `EXTRA_CA_FILE`: PEM certificates trusted besides the system's.
+    pub extra_ca_file: Option<PathBuf>,
+}
+
+/// So many requests in that time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How many; never 0.
+    pub count: u32,
+    /// In which time; never zero.
+    pub per: Duration,
+}
