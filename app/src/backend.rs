@@ -65,7 +65,7 @@ pub trait Backend: Send + Sync + 'static {
 /// Makes `backend` and `page` available to the pages of this request.
 pub fn provide_backend(backend: Arc<dyn Backend>, page: PageContext) {
     provide_context(backend);
-    provide_context(page);
+    provide_context(Arc::new(page));
 }
 
 /// The backend of this request.
@@ -82,6 +82,6 @@ pub fn backend() -> Arc<dyn Backend> {
 /// # Panics
 /// As [`backend`].
 #[must_use]
-pub fn page_context() -> PageContext {
-    expect_context::<PageContext>()
+pub fn page_context() -> Arc<PageContext> {
+    expect_context::<Arc<PageContext>>()
 }

@@ -1,0 +1,46 @@
+//! Labels with values, and ids to copy.
+
+use leptos::prelude::*;
+
+/// A list of labels and values; a dash stands for an empty value.
+pub(crate) fn facts(facts: Vec<(String, AnyView)>) -> AnyView {
+    let rows = facts
+        .into_iter()
+        .map(|(label, value)| {
+            view! {
+                <div class="fact">
+                    <dt>{label}</dt>
+                    <dd>{value}</dd>
+                </div>
+            }
+        })
+        .collect_view();
+    view! { <dl class="facts">{rows}</dl> }.into_any()
+}
+
+/// Plain labels and values, as they come from the provider.
+pub(crate) fn text_facts(pairs: Vec<(String, String)>) -> AnyView {
+    facts(pairs.into_iter().map(|(label, value)| (label, text(value))).collect())
+}
+
+/// A value as text, or a dash.
+pub(crate) fn text(value: String) -> AnyView {
+    if value.is_empty() { dash() } else { value.into_any() }
+}
+
+/// An id in a fixed-width face, selected as a whole by one click.
+pub(crate) fn id(value: String) -> AnyView {
+    if value.is_empty() { dash() } else { view! { <code class="copyable">{value}</code> }.into_any() }
+}
+
+/// A person as a link to their page for administrators.
+pub(crate) fn person(user_id: &str, name: &str) -> AnyView {
+    let words = if name.is_empty() { "(no name)" } else { name };
+    view! { <a href=format!("/admin/users/{user_id}")>{words.to_owned()}</a> }.into_any()
+}
+
+/// What stands for "nothing".
+pub(crate) fn dash() -> AnyView {
+    view! { <span class="muted"><span aria-hidden="true">"–"</span><span class="visually-hidden">"none"</span></span> }
+        .into_any()
+}

@@ -1,0 +1,30 @@
+//! Instants for people: relative in the text, exact in the title, machine-readable in the markup.
+
+use chrono::{DateTime, Utc};
+use leptos::prelude::*;
+
+use crate::backend::page_context;
+use crate::components::facts::dash;
+use crate::format;
+
+/// Now, as the page was asked for: one instant for all relative times of a page.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now(Option<DateTime<Utc>>);
+
+impl Now {
+    /// Reads it from the context of the page.
+    pub(crate) fn from_page() -> Self {
+        Self(format::instant(&page_context().now))
+    }
+
+    /// `at` (RFC 3339) as the distance from now; a dash when it is empty or malformed.
+    pub(crate) fn ago(self, at: &str) -> AnyView {
+        match format::instant(at) {
+            Some(instant) => {
+                let words = self.0.map_or_else(|| format::date(instant), |now| format::relative(instant, now));
+                view! { <time datetime=at.to_owned() title=format::exact(instant)>{words}</time> }.into_any()
+            }
+            None => dash(),
+        }
+    }
+}

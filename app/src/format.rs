@@ -1,0 +1,155 @@
+//! Values as words: instants, counts, initials.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+const MINUTE: i64 = 60;
+const HOUR: i64 = 60 * MINUTE;
+const DAY: i64 = 24 * HOUR;
+
+/// Reads an RFC 3339 instant; `None` for an empty or malformed one.
+pub(crate) fn instant(text: &str) -> Option<DateTime<Utc>> {
+    DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc())
+}
+
+/// The exact instant for people: `24 Nov 2026, 22:48:38 UTC`.
+pub(crate) fn exact(at: DateTime<Utc>) -> String {
+    let (hour, minute, second) = (at.hour(), at.minute(), at.second());
+    let mut text = date(at);
+    // Writing to a string cannot fail.
+    let _ = write!(text, ", {hour:02}:{minute:02}:{second:02} UTC");
+    text
+}
+
+/// The day for people: `24 Nov 2026`.
+pub(crate) fn date(at: DateTime<Utc>) -> String {
+    let month = MONTHS.get(at.month0() as usize).copied().unwrap_or_default();
+    format!("{} {month} {}", at.day(), at.year())
+}
+
+/// The distance between two instants in words: `just now`, `5 minutes ago`, `in 2 hours`; a date
+/// when it is more than 30 days.
+pub(crate) fn relative(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let seconds = now.timestamp() - at.timestamp();
+    match seconds.abs() {
+        0..MINUTE if seconds >= 0 => "just now".to_owned(),
+        0..MINUTE => "in a moment".to_owned(),
+        distance if distance > 30 * DAY => date(at),
+        distance => directed(&span(distance), seconds),
+    }
+}
+
+fn directed(span: &str, seconds_ago: i64) -> String {
+    if seconds_ago > 0 { format!("{span} ago") } else { format!("in {span}") }
+}
+
+fn span(seconds: i64) -> String {
+    let (amount, unit) = match seconds {
+        ..HOUR => (seconds / MINUTE, "minute"),
+        HOUR..DAY => (seconds / HOUR, "hour"),
+        _ => (seconds / DAY, "day"),
+    };
+    let plural = if amount == 1 { "" } else { "s" };
+    format!("{amount} {unit}{plural}")
+}
+
+/// A number with its noun: `1 user`, `1,234 users`.
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", thousands(number), if number == 1 { one } else { many })
+}
+
+/// A number with separators: `1,234,567`.
+pub(crate) fn thousands(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (position, digit) in digits.chars().enumerate() {
+        if position > 0 && (digits.len() - position).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Up to two letters that stand for a person without a photo: `Ada Lovelace` and
+/// `ada.lovelace@contoso.example` are `AL`; `?` when there is no letter at all.
+pub(crate) fn initials(name: &str) -> String {
+    let local_part = name.split('@').next().unwrap_or(name);
+    let mut letters = local_part
+        .split(|c: char| c.is_whitespace() || matches!(c, '.' | '_' | '-' | ','))
+        .filter_map(|word| word.chars().next().filter(|c| c.is_alphanumeric()));
+    let first = letters.next();
+    let text: String = first.into_iter().chain(letters.next_back()).flat_map(char::to_uppercase).collect();
+    if text.is_empty() { "?".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> DateTime<Utc> {
+        instant(text).unwrap()
+    }
+
+    #[test]
+    fn instants_are_rfc_3339_in_any_zone() {
+        assert_eq!(exact(at("2026-11-24T22:48:38Z")), "24 Nov 2026, 22:48:38 UTC");
+        assert_eq!(exact(at("2026-01-01T00:30:00.123+02:00")), "31 Dec 2025, 22:30:00 UTC");
+        for malformed in ["", "yesterday", "2026-11-24", "2026-13-01T00:00:00Z"] {
+            assert_eq!(instant(malformed), None, "{malformed}");
+        }
+    }
+
+    #[test]
+    fn relative_times_round_down_and_know_both_directions() {
+        let now = at("2026-11-24T12:00:00Z");
+        for (instant, words) in [
+            ("2026-11-24T12:00:00Z", "just now"),
+            ("2026-11-24T11:59:01Z", "just now"),
+            ("2026-11-24T11:59:00Z", "1 minute ago"),
+            ("2026-11-24T11:00:01Z", "59 minutes ago"),
+            ("2026-11-24T11:00:00Z", "1 hour ago"),
+            ("2026-11-23T12:00:01Z", "23 hours ago"),
+            ("2026-11-23T12:00:00Z", "1 day ago"),
+            ("2026-10-25T12:00:00Z", "30 days ago"),
+            ("2026-10-24T12:00:00Z", "24 Oct 2026"),
+            ("2026-11-24T12:00:30Z", "in a moment"),
+            ("2026-11-24T12:05:00Z", "in 5 minutes"),
+            ("2027-11-24T12:00:00Z", "24 Nov 2027"),
+        ] {
+            assert_eq!(relative(at(instant), now), words, "{instant}");
+        }
+    }
+
+    #[test]
+    fn counts_have_separators_and_the_right_noun() {
+        assert_eq!(count(0, "user", "users"), "0 users");
+        assert_eq!(count(1, "user", "users"), "1 user");
+        assert_eq!(count(999, "user", "users"), "999 users");
+        assert_eq!(count(1_000, "user", "users"), "1,000 users");
+        assert_eq!(thousands(u64::MAX), "18,446,744,073,709,551,615");
+    }
+
+    #[test]
+    fn initials_come_from_names_and_upns_in_any_script() {
+        for (name, letters) in [
+            ("Ada Lovelace", "AL"),
+            ("Ada King Noel Lovelace", "AL"),
+            ("ada.lovelace@contoso.example", "AL"),
+            ("ada", "A"),
+            ("Lovelace, Ada", "LA"),
+            ("Łukasz Żak", "ŁŻ"),
+            ("山田 太郎", "山太"),
+            ("ßeta", "SS"),
+            ("Ada (HR)", "A"),
+            ("  ", "?"),
+            ("", "?"),
+            ("@contoso.example", "?"),
+            ("<b>", "?"),
+        ] {
+            assert_eq!(initials(name), letters, "{name}");
+        }
+    }
+}

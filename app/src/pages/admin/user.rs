@@ -1,0 +1,214 @@
+//! `/admin/users/{id}`: everything about one person, and what an administrator can do about it.
+
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+
+use crate::backend::backend;
+use crate::components::avatar;
+use crate::components::empty::none_yet;
+use crate::components::error::loaded_page;
+use crate::components::events::events_table;
+use crate::components::facts::{dash, facts, id, text, text_facts};
+use crate::components::form::Act;
+use crate::components::grants::grants_table;
+use crate::components::layout::{AdminDetailPage, document_title};
+use crate::components::roles::source;
+use crate::components::sessions::{Scope, sessions_table};
+use crate::components::status::{tag, user_status, user_type};
+use crate::components::table::{headers, table};
+use crate::components::time::Now;
+use crate::model::{GroupRow, RoleGrant, UserDetail, UserStatus};
+
+/// The role whose loss locks its holder out of these pages.
+const ADMIN_ROLE: &str = "admin";
+
+/// One page with a section for each part, so that every form is on it.
+pub(crate) fn page() -> AnyView {
+    let backend = backend();
+    let user_id = use_params_map().read_untracked().get("id").unwrap_or_default();
+    let data = async move { backend.user(user_id).await };
+    view! { <AdminDetailPage title="User">{loaded_page(data, content)}</AdminDetailPage> }.into_any()
+}
+
+fn content(user: UserDetail) -> AnyView {
+    view! {
+        {document_title(known_as(&user))}
+        <nav class="breadcrumb" aria-label="Breadcrumb"><a href="/admin/users">"Users"</a></nav>
+        {heading(&user)}
+        {sections(&user)}
+        {account_section(&user)}
+        {roles_section(&user)}
+        {groups_section(user.groups)}
+        {list_section("sessions", "Sessions", user.sessions, "Not signed in anywhere", "A session begins with the next sign-in.",
+            |rows| sessions_table("Sessions", rows, Scope::User))}
+        {list_section("grants", "Grants", user.grants, "No grants", "A grant begins with the next sign-in.",
+            |rows| grants_table("Grants", rows, false))}
+        {list_section("history", "History", user.history, "Nothing happened yet", "Sign-ins and changes appear here.",
+            |rows| events_table("History", rows))}
+    }
+    .into_any()
+}
+
+/// The name, or the user name for want of one.
+fn known_as(user: &UserDetail) -> &str {
+    if user.row.name.is_empty() { &user.row.upn } else { &user.row.name }
+}
+
+fn heading(user: &UserDetail) -> AnyView {
+    let is_self = user.is_self.then(|| tag("You".to_owned()));
+    view! {
+        <header class="page-header person">
+            {avatar::initials(known_as(user), avatar::Size::Large)}
+            <div class="person-words">
+                <h1>{known_as(user).to_owned()}" "{is_self}</h1>
+                <p class="lead">{user.row.upn.clone()}</p>
+                <p class="person-state">
+                    {user_status(user.row.status)}
+                    <span class="muted">{user_type(user.row.user_type)}</span>
+                </p>
+            </div>
+            {acts(user)}
+        </header>
+    }
+    .into_any()
+}
+
+/// What would lock the viewer out is not offered: nobody disables or signs out themselves here.
+fn acts(user: &UserDetail) -> AnyView {
+    if user.is_self {
+        return view! { <p class="acts muted">"Your own account: see "<a href="/profile">"your profile"</a>"."</p> }
+            .into_any();
+    }
+    let path = |act: &str| format!("/admin/users/{}/{act}", user.row.id);
+    let sign_out = Act::new(path("sign-out"), "Sign out everywhere").on(known_as(user));
+    let switch = match user.row.status {
+        UserStatus::Active => Act::new(path("disable"), "Disable").on(known_as(user)).destructive(),
+        UserStatus::Disabled => Act::new(path("enable"), "Enable").on(known_as(user)),
+    };
+    view! { <div class="acts">{sign_out.view()}{switch.view()}</div> }.into_any()
+}
+
+fn sections(user: &UserDetail) -> AnyView {
+    let link = |target: &'static str, words: &'static str, number: Option<usize>| {
+        let number = number.map(|number| view! { <span class="tab-count">{number}</span> });
+        view! { <li><a href=target>{words}{number}</a></li> }
+    };
+    view! {
+        <nav class="tabs" aria-label="On this page">
+            <ul>
+                {link("#account", "Account", None)}
+                {link("#roles", "Roles", Some(user.roles.len()))}
+                {link("#groups", "Groups", Some(user.groups.len()))}
+                {link("#sessions", "Sessions", Some(user.sessions.len()))}
+                {link("#grants", "Grants", Some(user.grants.len()))}
+                {link("#history", "History", None)}
+            </ul>
+        </nav>
+    }
+    .into_any()
+}
+
+fn account_section(user: &UserDetail) -> AnyView {
+    let now = Now::from_page();
+    let own = [
+        ("Last sign-in", now.ago(&user.row.last_sign_in)),
+        ("First seen", now.ago(&user.row.created)),
+        ("Id here", id(user.row.id.clone())),
+        ("Tenant", id(user.realm.clone())),
+        ("Object id", id(user.subject.clone())),
+    ];
+    let own = own.into_iter().map(|(label, value)| (label.to_owned(), value)).collect();
+    view! {
+        <section class="panel" aria-labelledby="account">
+            <h2 id="account">"Account"</h2>
+            {facts(own)}
+            <h3>"Kept by the provider"</h3>
+            {text_facts(user.provider_facts.clone())}
+            <p class="panel-note">
+                "Read-only here: change these in your directory. Last synchronised "{now.ago(&user.synced_at)}"."
+            </p>
+        </section>
+    }
+    .into_any()
+}
+
+/// Every role that exists for this person, held or not, with its one possible act.
+fn roles_section(user: &UserDetail) -> AnyView {
+    let rows: Vec<AnyView> = known_roles(user).into_iter().map(|role| role_row(user, role)).collect();
+    view! {
+        <section class="panel" aria-labelledby="roles">
+            <h2 id="roles">"Roles"</h2>
+            {table("Roles", headers(&["Role", "Where it comes from", ""]), rows.into_any())}
+        </section>
+    }
+    .into_any()
+}
+
+fn known_roles(user: &UserDetail) -> Vec<RoleGrant> {
+    let is_new = |role: &&String| !user.roles.iter().any(|held| held.role == **role);
+    let open = user.grantable_roles.iter().filter(is_new);
+    let open = open.map(|role| RoleGrant { role: role.clone(), ..RoleGrant::default() });
+    user.roles.iter().cloned().chain(open).collect()
+}
+
+fn role_row(user: &UserDetail, role: RoleGrant) -> AnyView {
+    let act = role_act(user, &role).map_or_else(dash, Act::view);
+    let why = source(&role);
+    view! {
+        <tr>
+            <td>{tag(role.role)}</td>
+            <td>{why}</td>
+            <td class="actions">{act}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// Revoke what was granted here, grant what was not; but nobody takes their own last admin role.
+fn role_act(user: &UserDetail, role: &RoleGrant) -> Option<Act> {
+    let (action, label) = if role.from_here { ("revoke", "Revoke") } else { ("grant", "Grant") };
+    let locks_out = user.is_self && role.role == ADMIN_ROLE && role.from_here && !role.from_provider;
+    let is_open = role.from_here || user.grantable_roles.contains(&role.role);
+    let act = Act::new(format!("/admin/users/{}/roles", user.row.id), label)
+        .on(&format!("role {} of {}", role.role, known_as(user)))
+        .with("role", role.role.clone())
+        .with("action", action);
+    let act = if role.from_here { act.destructive() } else { act };
+    (is_open && !locks_out).then_some(act)
+}
+
+fn groups_section(groups: Vec<GroupRow>) -> AnyView {
+    let rows = |groups: Vec<GroupRow>| {
+        let rows = groups
+            .into_iter()
+            .map(|group| view! { <tr><td>{text(group.name)}</td><td>{id(group.object_id)}</td></tr> });
+        table("Groups", headers(&["Group", "Object id"]), rows.collect_view().into_any())
+    };
+    list_section(
+        "groups",
+        "Groups",
+        groups,
+        "No groups are known",
+        "Groups come with the sign-in or the directory sync.",
+        rows,
+    )
+}
+
+/// A section with a list, or with words in its place.
+fn list_section<T>(
+    anchor: &'static str,
+    heading: &'static str,
+    rows: Vec<T>,
+    empty_heading: &'static str,
+    empty_text: &'static str,
+    render: impl FnOnce(Vec<T>) -> AnyView,
+) -> AnyView {
+    let content = if rows.is_empty() { none_yet(empty_heading, empty_text) } else { render(rows) };
+    view! {
+        <section class="panel" aria-labelledby=anchor>
+            <h2 id=anchor>{heading}</h2>
+            {content}
+        </section>
+    }
+    .into_any()
+}

@@ -1,0 +1,263 @@
+//! `/admin/users`: find people. Everything that the list shows is in its address.
+
+use leptos::prelude::*;
+
+use crate::backend::{backend, page_context};
+use crate::components::avatar;
+use crate::components::empty::{none_fits, none_yet};
+use crate::components::error::loaded;
+use crate::components::facts::text;
+use crate::components::flash::notices;
+use crate::components::form::option;
+use crate::components::icon::{self, icon};
+use crate::components::layout::AdminPage;
+use crate::components::pager::Pager;
+use crate::components::roles::role_tags;
+use crate::components::status::{tag, user_status, user_type};
+use crate::components::table::{SortLink, Sorting, header, sort_header, table};
+use crate::components::time::Now;
+use crate::format;
+use crate::model::{UserPage, UserQuery, UserRow, UserSort, UserStatus, UserType};
+use crate::query::{DEFAULT_PER_PAGE, sort_name, status_name, type_name};
+
+/// Numbers of rows that the form offers.
+const PAGE_SIZES: [u32; 5] = [10, 25, 50, 100, 200];
+
+/// The list, its search form and its filters.
+pub(crate) fn page() -> AnyView {
+    let backend = backend();
+    let query = UserQuery::parse(&page_context().query);
+    let data = async move {
+        let page = backend.users(query.clone()).await?;
+        Ok((query, page))
+    };
+    view! {
+        <AdminPage title="Users" lead="Everybody who has signed in here, or was brought in by the directory sync.">
+            {loaded(data, content)}
+        </AdminPage>
+    }
+    .into_any()
+}
+
+fn content((query, page): (UserQuery, UserPage)) -> AnyView {
+    view! {
+        {notices(query.notices.clone())}
+        {search_form(&query, &page.roles)}
+        {chips(&query)}
+        {results(&query, page)}
+    }
+    .into_any()
+}
+
+fn results(query: &UserQuery, page: UserPage) -> AnyView {
+    if !page.any_users {
+        return none_yet("No users yet", "People appear here when they sign in for the first time.");
+    }
+    if page.rows.is_empty() {
+        return none_fits("No user fits these filters", "/admin/users");
+    }
+    let summary = summary(&page);
+    let pager = pager(query, &page);
+    view! {
+        <p class="result-count" role="status">{summary}</p>
+        {users_table(query, page.rows)}
+        {pager.view("Pages of users")}
+    }
+    .into_any()
+}
+
+fn summary(page: &UserPage) -> String {
+    let shown = page.rows.len() as u64;
+    match page.total {
+        Some(total) if total > shown => {
+            format!("{} of {}", format::thousands(shown), format::count(total, "user", "users"))
+        }
+        _ => format::count(shown, "user", "users"),
+    }
+}
+
+fn pager(query: &UserQuery, page: &UserPage) -> Pager {
+    Pager {
+        first: page.prev.is_some().then(|| query.first_page().href()),
+        prev: page.prev.as_deref().map(|cursor| query.page_before(cursor).href()),
+        next: page.next.as_deref().map(|cursor| query.page_after(cursor).href()),
+        last: page.next.is_some().then(|| query.last_page().href()),
+    }
+}
+
+/// A GET form: a search is an address. Changing it goes back to the first page, because the
+/// cursors are not in the form.
+fn search_form(query: &UserQuery, roles: &[String]) -> AnyView {
+    let sort = (query.sort != UserSort::default())
+        .then(|| view! { <input type="hidden" name="sort" value=sort_name(query.sort)/> });
+    let dir = query.descending.then(|| view! { <input type="hidden" name="dir" value="desc"/> });
+    view! {
+        <form method="get" action="/admin/users" role="search" class="filters" aria-label="Users">
+            <div class="field field-grow">
+                <label for="q">"Search"</label>
+                <input id="q" type="search" name="q" value=query.q.clone() maxlength="200" autocomplete="off"
+                    placeholder="Name, user name, e-mail or object id"/>
+            </div>
+            {select("status", "Status", status_options(query))}
+            {select("role", "Role", role_options(query, roles))}
+            {select("type", "Type", type_options(query))}
+            {select("per_page", "Rows", page_size_options(query))}
+            {sort}
+            {dir}
+            <button type="submit" class="button button-primary">"Search"</button>
+        </form>
+    }
+    .into_any()
+}
+
+fn select(name: &'static str, label: &'static str, options: Vec<AnyView>) -> AnyView {
+    view! {
+        <div class="field">
+            <label for=name>{label}</label>
+            <select id=name name=name>{options}</select>
+        </div>
+    }
+    .into_any()
+}
+
+fn status_options(query: &UserQuery) -> Vec<AnyView> {
+    vec![
+        option("", "Any", query.status.is_none()),
+        option("active", "Active", query.status == Some(UserStatus::Active)),
+        option("disabled", "Disabled", query.status == Some(UserStatus::Disabled)),
+    ]
+}
+
+fn type_options(query: &UserQuery) -> Vec<AnyView> {
+    vec![
+        option("", "Any", query.user_type.is_none()),
+        option("member", "Member", query.user_type == Some(UserType::Member)),
+        option("guest", "Guest", query.user_type == Some(UserType::Guest)),
+    ]
+}
+
+fn role_options(query: &UserQuery, roles: &[String]) -> Vec<AnyView> {
+    let chosen = query.role.as_deref();
+    let unknown = chosen.filter(|role| !roles.iter().any(|known| known == role));
+    let known = roles.iter().map(String::as_str).chain(unknown);
+    std::iter::once(option("", "Any", chosen.is_none()))
+        .chain(known.map(|role| option(role, role, chosen == Some(role))))
+        .collect()
+}
+
+fn page_size_options(query: &UserQuery) -> Vec<AnyView> {
+    let mut sizes = PAGE_SIZES.to_vec();
+    if !sizes.contains(&query.per_page) {
+        sizes.push(query.per_page);
+        sizes.sort_unstable();
+    }
+    sizes
+        .into_iter()
+        .map(|size| {
+            // The default stays out of the address.
+            let value = if size == DEFAULT_PER_PAGE { String::new() } else { size.to_string() };
+            option(&value, &size.to_string(), size == query.per_page)
+        })
+        .collect()
+}
+
+/// The active filters, each with a way to take it off, and one for all.
+fn chips(query: &UserQuery) -> Option<AnyView> {
+    if !query.is_filtered() {
+        return None;
+    }
+    let chips = [
+        (!query.q.is_empty()).then(|| chip("Search", &query.q, UserQuery { q: String::new(), ..query.first_page() })),
+        query
+            .status
+            .map(|status| chip("Status", status_name(status), UserQuery { status: None, ..query.first_page() })),
+        query.role.as_deref().map(|role| chip("Role", role, UserQuery { role: None, ..query.first_page() })),
+        query.user_type.map(|kind| chip("Type", type_name(kind), UserQuery { user_type: None, ..query.first_page() })),
+    ];
+    let chips: Vec<AnyView> = chips.into_iter().flatten().collect();
+    Some(
+        view! {
+            <ul class="chips" aria-label="Active filters">
+                {chips}
+                <li><a class="chip-clear" href=query.without_filters().href()>"Clear all"</a></li>
+            </ul>
+        }
+        .into_any(),
+    )
+}
+
+fn chip(label: &'static str, value: &str, without: UserQuery) -> AnyView {
+    let remove = format!("Remove filter {label}: {value}");
+    view! {
+        <li class="chip">
+            <span>{label}": "<strong>{value.to_owned()}</strong></span>
+            <a href=without.href() aria-label=remove>{icon(icon::CROSS)}</a>
+        </li>
+    }
+    .into_any()
+}
+
+fn users_table(query: &UserQuery, rows: Vec<UserRow>) -> AnyView {
+    let head = [
+        sort_header([sorted(query, "User name", UserSort::Upn), sorted(query, "Name", UserSort::Name)]),
+        sort_header([sorted(query, "E-mail", UserSort::Email)]),
+        header("Status"),
+        header("Type"),
+        header("Roles"),
+        header("Sessions"),
+        sort_header([sorted(query, "Last sign-in", UserSort::LastSignIn)]),
+        sort_header([sorted(query, "First seen", UserSort::Created)]),
+    ];
+    let now = Now::from_page();
+    let viewer = page_context().viewer.as_ref().map(|viewer| viewer.id.clone()).unwrap_or_default();
+    let rows = rows.into_iter().map(|row| user_row(row, &viewer, now)).collect_view();
+    table("Users", head.collect_view().into_any(), rows.into_any())
+}
+
+/// A click on the column that sorts turns the order round; on another one it begins upwards, or
+/// with the latest for times.
+fn sorted(query: &UserQuery, word: &'static str, column: UserSort) -> SortLink {
+    let sorting = match (query.sort == column, query.descending) {
+        (false, _) => Sorting::None,
+        (true, false) => Sorting::Ascending,
+        (true, true) => Sorting::Descending,
+    };
+    let descending = match sorting {
+        Sorting::None => matches!(column, UserSort::LastSignIn | UserSort::Created),
+        Sorting::Ascending => true,
+        Sorting::Descending => false,
+    };
+    SortLink { word, sorting, href: query.sorted_by(column, descending).href() }
+}
+
+fn user_row(row: UserRow, viewer: &str, now: Now) -> AnyView {
+    let is_self = (row.id == viewer).then(|| tag("You".to_owned()));
+    view! {
+        <tr>
+            <td>{person_cell(&row, is_self)}</td>
+            <td class="breakable">{text(row.email)}</td>
+            <td>{user_status(row.status)}</td>
+            <td>{user_type(row.user_type)}</td>
+            <td>{role_tags(row.roles)}</td>
+            <td class="numeric">{row.sessions}</td>
+            <td>{now.ago(&row.last_sign_in)}</td>
+            <td>{now.ago(&row.created)}</td>
+        </tr>
+    }
+    .into_any()
+}
+
+/// The user name leads to the person: everybody has one. The name stands under it.
+fn person_cell(row: &UserRow, mark: Option<impl IntoView + 'static>) -> AnyView {
+    let known_as = if row.name.is_empty() { &row.upn } else { &row.name };
+    view! {
+        <div class="person-cell">
+            {avatar::initials(known_as, avatar::Size::Small)}
+            <div>
+                <a href=format!("/admin/users/{}", row.id)>{row.upn.clone()}</a>
+                <span>{row.name.clone()}" "{mark}</span>
+            </div>
+        </div>
+    }
+    .into_any()
+}

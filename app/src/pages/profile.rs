@@ -1,0 +1,192 @@
+//! `/profile`: what is known about the viewer, where they are signed in, and their way out.
+
+use leptos::prelude::*;
+
+use crate::backend::{backend, page_context};
+use crate::components::avatar;
+use crate::components::empty::none_yet;
+use crate::components::error::loaded_page;
+use crate::components::facts::{facts, id, text, text_facts};
+use crate::components::form::Act;
+use crate::components::grants::own_grants_table;
+use crate::components::layout::Page;
+use crate::components::roles::source;
+use crate::components::sessions::{Scope, sessions_table};
+use crate::components::status::{tag, user_type};
+use crate::components::table::{headers, table};
+use crate::components::time::Now;
+use crate::model::{GrantRow, GraphPart, GraphProfile, GroupRow, Profile, RoleGrant, SessionRow};
+
+/// Each part degrades alone: without Graph there is still everything else.
+pub(crate) fn page() -> AnyView {
+    let backend = backend();
+    view! { <Page title="Profile">{loaded_page(async move { backend.profile().await }, content)}</Page> }.into_any()
+}
+
+fn content(profile: Profile) -> AnyView {
+    let graph = page_context().graph_enabled.then(|| graph_section(profile.graph.clone()));
+    view! {
+        {heading(&profile)}
+        <div class="columns">
+            <div class="column-main">
+                {account_section(&profile)}
+                {graph}
+                {claims_section(profile.claims)}
+            </div>
+            <div class="column-side">
+                {roles_section(profile.roles)}
+                {groups_section(profile.groups)}
+            </div>
+        </div>
+        {sessions_section(profile.sessions)}
+        {grants_section(profile.grants)}
+    }
+    .into_any()
+}
+
+fn heading(profile: &Profile) -> AnyView {
+    view! {
+        <header class="page-header person">
+            {avatar::own(&profile.name, profile.has_photo, avatar::Size::Large)}
+            <div>
+                <h1>{profile.name.clone()}</h1>
+                <p class="lead">{profile.upn.clone()}</p>
+            </div>
+        </header>
+    }
+    .into_any()
+}
+
+fn account_section(profile: &Profile) -> AnyView {
+    let pairs = [
+        ("User name", text(profile.upn.clone())),
+        ("E-mail", text(profile.email.clone())),
+        ("Type", user_type(profile.user_type).into_any()),
+        ("Tenant", id(profile.realm.clone())),
+        ("Object id", id(profile.subject.clone())),
+        ("Last synchronised", Now::from_page().ago(&profile.synced_at)),
+    ];
+    let pairs = pairs.into_iter().map(|(label, value)| (label.to_owned(), value)).collect();
+    view! {
+        <section class="panel" aria-labelledby="account">
+            <h2 id="account">"Account"</h2>
+            {facts(pairs)}
+            <p class="panel-note">"Your organisation keeps these. Changes made there appear here at your next sign-in."</p>
+        </section>
+    }
+    .into_any()
+}
+
+fn graph_section(graph: GraphProfile) -> AnyView {
+    view! {
+        <section class="panel" aria-labelledby="graph">
+            <h2 id="graph">"From Microsoft Graph"</h2>
+            {graph_part("Work", graph.me)}
+            {graph_part("Manager", graph.manager)}
+        </section>
+    }
+    .into_any()
+}
+
+/// One answer of Graph: the facts with their age, and why they are old or absent.
+fn graph_part(heading: &'static str, part: GraphPart) -> AnyView {
+    let problem = (!part.problem.is_empty()).then(|| view! { <p class="inline-problem">{part.problem.clone()}</p> });
+    let age = (!part.fetched_at.is_empty())
+        .then(|| view! { <span class="muted">"Fetched "{Now::from_page().ago(&part.fetched_at)}</span> });
+    let facts = if part.facts.is_empty() && part.problem.is_empty() {
+        view! { <p class="muted">"Nothing is recorded."</p> }.into_any()
+    } else {
+        text_facts(part.facts)
+    };
+    view! {
+        <div class="part">
+            <h3>{heading}</h3>
+            {problem}
+            {facts}
+            {age}
+        </div>
+    }
+    .into_any()
+}
+
+fn claims_section(claims: Vec<(String, String)>) -> AnyView {
+    let rows = claims
+        .into_iter()
+        .map(|(name, value)| view! { <tr><th scope="row"><code>{name}</code></th><td class="breakable">{value}</td></tr> })
+        .collect_view();
+    view! {
+        <section class="panel" aria-labelledby="claims">
+            <h2 id="claims">"Claims of the last sign-in"</h2>
+            {table("Claims of the last sign-in", headers(&["Claim", "Value"]), rows.into_any())}
+        </section>
+    }
+    .into_any()
+}
+
+fn roles_section(roles: Vec<RoleGrant>) -> AnyView {
+    let list = if roles.is_empty() {
+        view! { <p class="muted">"No roles. Everything that needs none is open to you."</p> }.into_any()
+    } else {
+        let items = roles.into_iter().map(|role| {
+            let why = source(&role);
+            view! { <li>{tag(role.role)}<span class="muted">{why}</span></li> }
+        });
+        view! { <ul class="plain-list">{items.collect_view()}</ul> }.into_any()
+    };
+    view! {
+        <section class="panel" aria-labelledby="roles">
+            <h2 id="roles">"Roles"</h2>
+            {list}
+        </section>
+    }
+    .into_any()
+}
+
+fn groups_section(groups: Vec<GroupRow>) -> AnyView {
+    let list = if groups.is_empty() {
+        view! { <p class="muted">"No groups are known."</p> }.into_any()
+    } else {
+        let items = groups.into_iter().map(|group| {
+            let name = if group.name.is_empty() { "Name not known".to_owned() } else { group.name };
+            view! { <li><span>{name}</span>{id(group.object_id)}</li> }
+        });
+        view! { <ul class="plain-list">{items.collect_view()}</ul> }.into_any()
+    };
+    view! {
+        <section class="panel" aria-labelledby="groups">
+            <h2 id="groups">"Groups"</h2>
+            {list}
+        </section>
+    }
+    .into_any()
+}
+
+fn sessions_section(sessions: Vec<SessionRow>) -> AnyView {
+    let everywhere = Act::new("/profile/sign-out-everywhere".to_owned(), "Sign out everywhere").destructive();
+    view! {
+        <section class="panel" aria-labelledby="sessions">
+            <div class="panel-head">
+                <h2 id="sessions">"Your devices"</h2>
+                {everywhere.view()}
+            </div>
+            {sessions_table("Your sessions", sessions, Scope::Own)}
+        </section>
+    }
+    .into_any()
+}
+
+fn grants_section(grants: Vec<GrantRow>) -> AnyView {
+    let list = if grants.is_empty() {
+        none_yet("No grants", "This application holds no access to other services in your name.")
+    } else {
+        own_grants_table("Your grants", grants)
+    };
+    view! {
+        <section class="panel" aria-labelledby="grants">
+            <h2 id="grants">"Grants"</h2>
+            <p class="panel-note">"What this application may do in your name. Signing out everywhere ends it."</p>
+            {list}
+        </section>
+    }
+    .into_any()
+}

@@ -1,0 +1,51 @@
+//! The HTML document around every page.
+
+use leptos::prelude::*;
+use leptos_meta::MetaTags;
+
+use crate::backend::page_context;
+use crate::model::Theme;
+use crate::routes::App;
+
+/// Renders the whole document. Needs the context of a request ([`crate::backend::provide_backend`]).
+///
+/// There is no script in it: once islands exist, `HydrationScripts` goes into the head.
+#[must_use]
+pub fn shell() -> impl IntoView {
+    let page = page_context();
+    view! {
+        <!DOCTYPE html>
+        <html lang="en" data-theme=theme_name(page.theme)>
+            <head>
+                <meta charset="utf-8"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="color-scheme" content=color_scheme(page.theme)/>
+                <link rel="stylesheet" href=page.stylesheet_url.clone()/>
+                <link rel="icon" type="image/svg+xml" href=page.favicon_url.clone()/>
+                <MetaTags/>
+            </head>
+            <body>
+                <a class="skip-link" href="#main">"Skip to content"</a>
+                <App/>
+            </body>
+        </html>
+    }
+}
+
+/// The value of `data-theme`, which the style sheet looks at, and of the form field `theme`.
+pub(crate) fn theme_name(theme: Theme) -> &'static str {
+    match theme {
+        Theme::System => "system",
+        Theme::Light => "light",
+        Theme::Dark => "dark",
+    }
+}
+
+/// The colour schemes the browser may use before the style sheet is there: no white flash.
+fn color_scheme(theme: Theme) -> &'static str {
+    match theme {
+        Theme::System => "light dark",
+        Theme::Light => "light",
+        Theme::Dark => "dark",
+    }
+}
