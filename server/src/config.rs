@@ -1,9 +1,26 @@
 //! The settings, as the rest of the server reads them: typed, validated, complete.
 //!
-//! [`Settings`](settings::Settings) is the one definition of names, defaults and help texts;
-//! [`Settings::validate`](settings::Settings::validate) turns it into a [`Config`] or into the
+//! [`Settings`] is the one definition of names, defaults and help texts;
+//! [`Settings::validate`] turns it into a [`Config`] or into the
 //! list of everything that is wrong. This module is a leaf: it knows no other part of the server
-//! but [`crate::crypto`].
+//! but [`crate::crypto`] and [`crate::defaults`].
+
+pub mod build;
+mod credential;
+mod database;
+mod dev_keys;
+pub mod dotenv;
+mod names;
+mod parse;
+pub mod problems;
+mod provider;
+mod reader;
+pub mod reference;
+pub mod settings;
+#[cfg(test)]
+mod tests;
+mod urls;
+mod validate;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -13,6 +30,11 @@ use ipnet::IpNet;
 use secrecy::SecretString;
 use url::Url;
 
+pub use self::build::{Build, Database, Tenancy};
+pub use self::dotenv::Environment;
+pub use self::problems::{Problem, Problems};
+pub use self::settings::Settings;
+pub(crate) use self::urls::is_loopback;
 use crate::crypto::KeyRing;
 
 /// Everything that the server needs to know to run.

@@ -11,6 +11,7 @@ use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
 use rand::TryRngCore as _;
 use rand::rngs::OsRng;
 use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
 
 const VERSION: u8 = 1;
@@ -65,7 +66,9 @@ impl KeyRing {
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             let (id, encoded) = entry.split_once(':').ok_or(CryptoError::BadEntry)?;
             let id_fits = (1..=32).contains(&id.len())
-                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+                && id
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
             if !id_fits {
                 return Err(CryptoError::BadEntry);
             }
@@ -105,7 +108,10 @@ impl KeyRing {
         let (id, key) = self.keys.first().ok_or(CryptoError::NoKey)?;
         let nonce = random_bytes::<NONCE_LENGTH>()?;
         let cipher = XChaCha20Poly1305::new(Key::from_slice(key.as_slice()));
-        let payload = Payload { msg: plaintext, aad: associated_data };
+        let payload = Payload {
+            msg: plaintext,
+            aad: associated_data,
+        };
         let ciphertext = cipher
             .encrypt(XNonce::from_slice(&nonce), payload)
             .map_err(|_| CryptoError::Damaged)?;
@@ -130,12 +136,49 @@ impl KeyRing {
             .find(|(known, _)| known.as_bytes() == id)
             .ok_or(CryptoError::UnknownKey)?;
         let cipher = XChaCha20Poly1305::new(Key::from_slice(key.as_slice()));
-        let payload = Payload { msg: ciphertext, aad: associated_data };
+        let payload = Payload {
+            msg: ciphertext,
+            aad: associated_data,
+        };
         cipher
             .decrypt(XNonce::from_slice(nonce), payload)
             .map(Zeroizing::new)
             .map_err(|_| CryptoError::Damaged)
     }
+}
+
+impl KeyRing {
+    /// A token that only this ring can make for `value`, for example the form token of a session:
+    /// HMAC-SHA-256 (RFC 2104) under the current key, 43 URL-safe characters. `purpose` keeps the
+    /// tokens of one use from serving another.
+    #[must_use]
+    pub fn token_for(&self, purpose: &str, value: &str) -> String {
+        let tag = self.keys.first().map(|(_, key)| mac(key, purpose, value));
+        tag.map(|tag| URL_SAFE_NO_PAD.encode(tag)).unwrap_or_default()
+    }
+
+    /// Whether `token` was made by [`KeyRing::token_for`] under any key of the ring; compared in
+    /// constant time.
+    #[must_use]
+    pub fn verify_token(&self, purpose: &str, value: &str, token: &str) -> bool {
+        let Ok(given) = URL_SAFE_NO_PAD.decode(token) else {
+            return false;
+        };
+        self.keys
+            .iter()
+            .any(|(_, key)| bool::from(mac(key, purpose, value).as_ref().ct_eq(&given)))
+    }
+}
+
+/// HMAC-SHA-256 over purpose and value, which a zero byte keeps apart.
+fn mac(key: &Zeroizing<[u8; 32]>, purpose: &str, value: &str) -> ring::hmac::Tag {
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, key.as_slice());
+    let mut context = ring::hmac::Context::with_key(&key);
+    for part in [b"token".as_slice(), purpose.as_bytes(), value.as_bytes()] {
+        context.update(part);
+        context.update(&[0]);
+    }
+    context.sign()
 }
 
 /// Key id, nonce and ciphertext of a sealed text; `None` if it has another shape.
@@ -156,7 +199,9 @@ fn split_sealed(sealed: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 /// [`CryptoError::NoRandomness`].
 pub fn random_bytes<const N: usize>() -> Result<[u8; N], CryptoError> {
     let mut bytes = [0; N];
-    OsRng.try_fill_bytes(&mut bytes).map_err(|_| CryptoError::NoRandomness)?;
+    OsRng
+        .try_fill_bytes(&mut bytes)
+        .map_err(|_| CryptoError::NoRandomness)?;
     Ok(bytes)
 }
 
@@ -229,6 +274,17 @@ mod tests {
         let only_new = KeyRing::parse(&new).expect("a ring");
         assert_eq!(only_new.open(&sealed, b"row").err(), Some(CryptoError::UnknownKey));
         assert_eq!(after.current_id(), "new");
+    }
+
+    #[test]
+    fn h_10_a_form_token_serves_its_purpose_and_session_only() {
+        let first = ring(&["k1"]);
+        let token = first.token_for("csrf", "session 1");
+        assert!(first.verify_token("csrf", "session 1", &token));
+        assert!(!first.verify_token("csrf", "session 2", &token));
+        assert!(!first.verify_token("other", "session 1", &token));
+        assert!(!ring(&["k1"]).verify_token("csrf", "session 1", &token));
+        assert!(!first.verify_token("csrf", "session 1", ""));
     }
 
     #[test]

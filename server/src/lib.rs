@@ -1,1 +1,51 @@
-//! placeholder
+//! What does the work behind the pages: axum, sign-in, user sync, sessions, tokens and jobs.
+//!
+//! A tour, from the outside in:
+//!
+//! - [`commands`] is the command line, [`serve`] the process, [`state`] what it shares.
+//! - [`router`] lists every route; [`middleware`] is around all of them, [`viewer`] finds out who
+//!   asks and whether they may.
+//! - [`handlers`] extract, call and respond; [`pages`] are the askama pages, `app` the Leptos ones,
+//!   which ask [`backend`] for data.
+//! - [`oidc`] signs people in and [`graph`] asks Microsoft Graph; neither knows axum or Diesel.
+//! - [`user_sync`], [`acts`], [`tokens`] and [`jobs`] change what [`models`] store through [`db`].
+//! - [`config`], [`crypto`] and [`clock`] are leaves.
+#![recursion_limit = "256"]
+
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+compile_error!("choose one database: `--no-default-features --features postgres` leaves SQLite out");
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+compile_error!("choose a database: `--features sqlite` or `--features postgres`");
+
+pub mod acts;
+pub mod assets;
+pub mod backend;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod cookies;
+pub mod counts;
+pub mod crypto;
+pub mod db;
+pub mod defaults;
+#[cfg(all(feature = "dev-entra", debug_assertions))]
+pub mod dev;
+pub mod device;
+pub mod error;
+pub mod graph;
+pub mod graph_sync;
+pub mod handlers;
+pub mod http;
+pub mod jobs;
+pub mod middleware;
+pub mod models;
+pub mod oidc;
+pub mod pages;
+pub mod router;
+pub mod serve;
+pub mod session_store;
+pub mod state;
+pub mod tokens;
+pub mod transaction_cookie;
+pub mod user_sync;
+pub mod viewer;

@@ -1,0 +1,9 @@
+DROP TABLE audit_events;
+DROP TABLE graph_cache;
+DROP TABLE grants;
+DROP TABLE used_transactions;
+DROP TABLE sessions;
+DROP TABLE group_members;
+DROP TABLE groups;
+DROP TABLE user_roles;
+DROP TABLE users;

@@ -1,0 +1,224 @@
+//! Acts on users, sessions and grants: guarded, recorded, in one transaction each. Handlers and
+//! the command line share them.
+
+use std::collections::BTreeSet;
+
+use crate::db::{DbConn, DbError, to_end};
+use crate::models::{Grant, NewAuditEvent, RoleSource, SessionRecord, User, UserRole, grant_role, revoke_role};
+use crate::state::AppState;
+use crate::user_sync::ADMIN;
+use crate::write_transaction;
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// The user may not sign in; sessions end, grants are forgotten.
+    Disable {
+        /// Whom.
+        user_id: String,
+    },
+    /// The user may sign in again.
+    Enable {
+        /// Whom.
+        user_id: String,
+    },
+    /// All sessions of the user end, grants are forgotten.
+    SignOut {
+        /// Whom.
+        user_id: String,
+    },
+    /// A role, from here.
+    GrantRole {
+        /// To whom.
+        user_id: String,
+        /// Which.
+        role: String,
+    },
+    /// A role that was granted here goes.
+    RevokeRole {
+        /// From whom.
+        user_id: String,
+        /// Which.
+        role: String,
+    },
+    /// One session ends.
+    EndSession {
+        /// The row's id.
+        session_id: String,
+        /// Only if it is this user's.
+        only_of: Option<String>,
+    },
+    /// The tokens of a grant are forgotten.
+    ForgetGrant {
+        /// The row's id.
+        grant_id: String,
+    },
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ActResult {
+    /// Done and recorded.
+    Done,
+    /// It was like that already.
+    Unchanged,
+    /// Refused: one would lock oneself out.
+    NotOneself,
+    /// Refused: no administrator would be left.
+    LastAdministrator,
+    /// Refused: the role comes from the provider.
+    FromProvider,
+}
+
+/// Who acts, for the audit log.
+#[derive(Clone, Debug)]
+pub struct By {
+    /// Id and name.
+    pub actor: (String, String),
+    /// Client address; empty on the command line.
+    pub address: String,
+    /// Request id; empty on the command line.
+    pub request_id: String,
+}
+
+impl By {
+    /// Somebody at the command line: may do what would lock an administrator out.
+    #[must_use]
+    pub fn command_line() -> Self {
+        Self {
+            actor: (String::new(), "command line".to_owned()),
+            address: String::new(),
+            request_id: String::new(),
+        }
+    }
+
+    fn is_command_line(&self) -> bool {
+        self.actor.0.is_empty()
+    }
+}
+
+/// The roles that can be granted here: `admin` and what `ROLE_MAPPING` knows.
+#[must_use]
+pub fn known_roles(state: &AppState) -> BTreeSet<String> {
+    let mapped = state.config.sync.role_mapping.iter().map(|rule| rule.role.clone());
+    mapped.chain([ADMIN.to_owned()]).collect()
+}
+
+/// Does it, in one transaction that runs to its end even if the caller goes away.
+///
+/// # Errors
+/// [`DbError`]; nothing is done then.
+pub async fn run(state: &AppState, act: Act, by: By) -> Result<ActResult, DbError> {
+    let state = state.clone();
+    to_end(async move {
+        let mut conn = state.db.conn().await?;
+        let result = write_transaction!(conn, async |conn| run_in_txn(&state, conn, &act, &by).await)?;
+        state.counts.clear();
+        Ok::<_, DbError>(result)
+    })
+    .await
+}
+
+async fn run_in_txn(state: &AppState, conn: &mut DbConn, act: &Act, by: &By) -> Result<ActResult, DbError> {
+    if let Some(refused) = guard(conn, act, by).await? {
+        return Ok(refused);
+    }
+    let Some(done) = carry_out(state, conn, act).await? else {
+        return Ok(ActResult::Unchanged);
+    };
+    let subject = User::find(conn, &done.user_id).await?.map(|user| (user.id, user.upn));
+    let event = NewAuditEvent {
+        kind: done.kind,
+        actor: Some(by.actor.clone()).map(|(id, name)| (if id.is_empty() { name.clone() } else { id }, name)),
+        subject,
+        address: by.address.clone(),
+        request_id: by.request_id.clone(),
+        detail: done.detail,
+    };
+    event.insert(conn, state.clock.now_utc()).await?;
+    Ok(ActResult::Done)
+}
+
+/// Nobody locks out themselves or the last administrator (T-14); the command line may, it is how
+/// one gets back in.
+async fn guard(conn: &mut DbConn, act: &Act, by: &By) -> Result<Option<ActResult>, DbError> {
+    let (user_id, loses_admin) = match act {
+        Act::Disable { user_id } => (user_id, true),
+        Act::RevokeRole { user_id, role } => (user_id, role == ADMIN),
+        _ => return Ok(None),
+    };
+    if by.is_command_line() || !loses_admin {
+        return Ok(None);
+    }
+    if *user_id == by.actor.0 {
+        return Ok(Some(ActResult::NotOneself));
+    }
+    let is_admin = User::find(conn, user_id).await?.is_some_and(|user| user.is_active() && user.has_role(ADMIN));
+    if is_admin && User::count_others_with_role(conn, ADMIN, user_id).await? == 0 {
+        return Ok(Some(ActResult::LastAdministrator));
+    }
+    if let Act::RevokeRole { role, .. } = act {
+        return from_provider_only(conn, user_id, role).await;
+    }
+    Ok(None)
+}
+
+/// A role that only the provider grants cannot be revoked here: it would come back.
+async fn from_provider_only(conn: &mut DbConn, user_id: &str, role: &str) -> Result<Option<ActResult>, DbError> {
+    let held = UserRole::list_by_user(conn, user_id).await?;
+    let sources: Vec<&str> = held.iter().filter(|held| held.role == role).map(|held| held.source.as_str()).collect();
+    Ok((sources == [RoleSource::Provider.name()]).then_some(ActResult::FromProvider))
+}
+
+struct Done {
+    kind: &'static str,
+    user_id: String,
+    detail: Vec<(&'static str, String)>,
+}
+
+/// `None` when there was nothing to do.
+async fn carry_out(state: &AppState, conn: &mut DbConn, act: &Act) -> Result<Option<Done>, DbError> {
+    let now = state.clock.now_utc();
+    let done = |changed: bool, kind, user_id: &str, detail| {
+        changed.then(|| Done { kind, user_id: user_id.to_owned(), detail })
+    };
+    Ok(match act {
+        Act::Disable { user_id } => {
+            let changed = User::set_status(conn, user_id, "disabled").await?;
+            let sessions = end_everything(conn, user_id).await?;
+            let detail = vec![("status", "active → disabled".to_owned()), ("sessions_ended", sessions.to_string())];
+            done(changed, "user.disabled", user_id, detail)
+        }
+        Act::Enable { user_id } => {
+            let changed = User::set_status(conn, user_id, "active").await?;
+            done(changed, "user.enabled", user_id, vec![("status", "disabled → active".to_owned())])
+        }
+        Act::SignOut { user_id } => {
+            let sessions = end_everything(conn, user_id).await?;
+            done(sessions > 0, "user.signed_out", user_id, vec![("sessions_ended", sessions.to_string())])
+        }
+        Act::GrantRole { user_id, role } => {
+            let changed = grant_role(conn, user_id, role, RoleSource::Local, now).await?;
+            done(changed, "role.granted", user_id, vec![("role", role.clone())])
+        }
+        Act::RevokeRole { user_id, role } => {
+            let changed = revoke_role(conn, user_id, role, RoleSource::Local).await?;
+            done(changed, "role.revoked", user_id, vec![("role", role.clone())])
+        }
+        Act::EndSession { session_id, only_of } => {
+            let owner = SessionRecord::delete(conn, session_id, only_of.as_deref()).await?;
+            let detail = vec![("session", session_id.clone())];
+            owner.and_then(|user_id| done(true, "session.ended", &user_id, detail))
+        }
+        Act::ForgetGrant { grant_id } => {
+            let owner = Grant::delete(conn, grant_id).await?;
+            owner.and_then(|user_id| done(true, "grant.forgotten", &user_id, Vec::new()))
+        }
+    })
+}
+
+/// Sessions end and grants are forgotten: on disable, and on sign out everywhere.
+async fn end_everything(conn: &mut DbConn, user_id: &str) -> Result<usize, DbError> {
+    Grant::delete_by_user(conn, user_id).await?;
+    Ok(SessionRecord::delete_by_user(conn, user_id).await?)
+}

@@ -1,0 +1,346 @@
+//! The static files: style sheet and favicon, inside the binary.
+//!
+//! Their URLs carry a hash of their contents, so that browsers keep them for a year and still see
+//! each change at once. A debug build reads the files from `style/` at each request, if the
+//! folder is there, and has browsers ask each time: what is edited shows on reload.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::LazyLock;
+
+use axum::body::Bytes;
+use axum::extract::Path;
+use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse as _, Response};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::crypto;
+use crate::error::AppError;
+use crate::middleware::error_page::quality;
+
+/// A hashed URL's contents never change.
+const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// An unhashed or outdated name: during a roll-out, one instance is asked for the files of another.
+const SHORTLY: HeaderValue = HeaderValue::from_static("public, max-age=60");
+/// While the files are edited.
+const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
+
+/// The parts of one static file.
+struct Source {
+    /// Name without hash: what comes before and after it.
+    stem: &'static str,
+    extension: &'static str,
+    content_type: HeaderValue,
+    /// Name in `style/` and contents of each part.
+    parts: &'static [(&'static str, &'static str)],
+}
+
+static STYLESHEET: Source = Source {
+    stem: "style",
+    extension: "css",
+    content_type: HeaderValue::from_static("text/css; charset=utf-8"),
+    parts: &[
+        ("tokens.css", include_str!("../../style/tokens.css")),
+        ("base.css", include_str!("../../style/base.css")),
+        ("components.css", include_str!("../../style/components.css")),
+        ("print.css", include_str!("../../style/print.css")),
+    ],
+};
+
+static FAVICON: Source = Source {
+    stem: "favicon",
+    extension: "svg",
+    content_type: HeaderValue::from_static("image/svg+xml"),
+    parts: &[("favicon.svg", include_str!("../../style/favicon.svg"))],
+};
+
+static STYLESHEET_ASSET: LazyLock<Asset> = LazyLock::new(|| Asset::embedded(&STYLESHEET));
+static FAVICON_ASSET: LazyLock<Asset> = LazyLock::new(|| Asset::embedded(&FAVICON));
+
+/// A file, ready to send.
+struct Asset {
+    url: String,
+    content_type: HeaderValue,
+    plain: Representation,
+    gzip: Representation,
+}
+
+/// The bytes of one encoding, and their entity tag.
+struct Representation {
+    bytes: Bytes,
+    etag: HeaderValue,
+}
+
+impl Representation {
+    fn new(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let etag = HeaderValue::try_from(format!("\"{}\"", hash(&bytes)));
+        Self {
+            bytes,
+            etag: etag.unwrap_or(HeaderValue::from_static("W/\"0\"")),
+        }
+    }
+}
+
+impl Asset {
+    fn embedded(source: &Source) -> Self {
+        let parts = source.parts.iter().map(|(_, contents)| *contents);
+        Self::new(source, parts.collect::<Vec<_>>().concat())
+    }
+
+    /// From `style/` as it is now; `None` in a release build or without the folder.
+    fn edited(source: &Source) -> Option<Self> {
+        if !cfg!(debug_assertions) {
+            return None;
+        }
+        let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../style"));
+        let parts = source
+            .parts
+            .iter()
+            .map(|(name, _)| std::fs::read_to_string(folder.join(name)).ok());
+        Some(Self::new(source, parts.collect::<Option<Vec<_>>>()?.concat()))
+    }
+
+    fn new(source: &Source, text: String) -> Self {
+        let url = format!("/assets/{}.{}.{}", source.stem, hash(text.as_bytes()), source.extension);
+        let gzip = Representation::new(gzip(text.as_bytes()));
+        Self {
+            url,
+            content_type: source.content_type.clone(),
+            plain: Representation::new(text),
+            gzip,
+        }
+    }
+
+    /// For how long a client may keep what it gets under `name`.
+    fn caching(&self, name: &str) -> HeaderValue {
+        let is_current = self.url.strip_prefix("/assets/") == Some(name);
+        if is_current { FOREVER } else { SHORTLY }
+    }
+
+    fn respond(&self, cache_control: HeaderValue, request: &HeaderMap) -> Response {
+        let accepts_gzip = accepts_gzip(request);
+        let chosen = if accepts_gzip { &self.gzip } else { &self.plain };
+        let mut headers = HeaderMap::new();
+        headers.insert(CACHE_CONTROL, cache_control);
+        headers.insert(ETAG, chosen.etag.clone());
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        if is_known(request, &chosen.etag) {
+            return (StatusCode::NOT_MODIFIED, headers).into_response();
+        }
+        headers.insert(CONTENT_TYPE, self.content_type.clone());
+        if accepts_gzip {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        }
+        (headers, chosen.bytes.clone()).into_response()
+    }
+}
+
+/// The URL path of the style sheet: `/assets/style.<hash>.css`.
+#[must_use]
+pub fn stylesheet_url() -> &'static str {
+    &STYLESHEET_ASSET.url
+}
+
+/// The URL path of the favicon: `/assets/favicon.<hash>.svg`.
+#[must_use]
+pub fn favicon_url() -> &'static str {
+    &FAVICON_ASSET.url
+}
+
+/// `GET /assets/{name}`: a file by its hashed, outdated or plain name, gzipped if the client
+/// takes that; 304 when it has the file; 404 for any other name.
+pub async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    if is_named(&name, &STYLESHEET) {
+        respond(&STYLESHEET, &STYLESHEET_ASSET, &name, &headers)
+    } else if is_named(&name, &FAVICON) {
+        respond(&FAVICON, &FAVICON_ASSET, &name, &headers)
+    } else {
+        AppError::NotFound.into_response()
+    }
+}
+
+/// `GET /favicon.ico`, which browsers ask for unasked: the SVG.
+pub async fn favicon(headers: HeaderMap) -> Response {
+    respond(&FAVICON, &FAVICON_ASSET, "favicon.ico", &headers)
+}
+
+fn respond(source: &Source, embedded: &Asset, name: &str, request: &HeaderMap) -> Response {
+    if let Some(edited) = Asset::edited(source) {
+        return edited.respond(REVALIDATE, request);
+    }
+    embedded.respond(embedded.caching(name), request)
+}
+
+/// Whether `name` is the source's, with whatever hash or none: `style.css`, `style.0123abcd.css`.
+fn is_named(name: &str, source: &Source) -> bool {
+    let rest = name.strip_prefix(source.stem).and_then(|rest| rest.strip_prefix('.'));
+    match rest.and_then(|rest| rest.strip_suffix(source.extension)) {
+        Some("") => true,
+        Some(rest) => rest.strip_suffix('.').is_some_and(is_hash),
+        None => false,
+    }
+}
+
+fn is_hash(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The first 64 bits of SHA-256, in hexadecimal digits.
+fn hash(bytes: &[u8]) -> String {
+    let digest = crypto::digest(bytes);
+    digest.iter().take(8).fold(String::new(), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing to memory does not fail; were it to, the gzip stream would be short, not wrong.
+    let _ = encoder.write_all(bytes);
+    encoder.finish().unwrap_or_default()
+}
+
+/// Whether `Accept-Encoding` names gzip or `*` with a quality above 0 (RFC 9110 section 12.5.3).
+fn accepts_gzip(request: &HeaderMap) -> bool {
+    let values = request
+        .get_all(ACCEPT_ENCODING)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut encodings = values.flat_map(|value| value.split(','));
+    encodings.any(|encoding| {
+        let (name, parameters) = encoding.split_once(';').unwrap_or((encoding, ""));
+        let is_gzip = matches!(name.trim(), "gzip" | "x-gzip" | "*");
+        is_gzip && quality(parameters) > 0
+    })
+}
+
+/// Whether `If-None-Match` names `etag` or anything, compared weakly (RFC 9110 section 13.1.2).
+fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
+    let Ok(etag) = etag.to_str() else { return false };
+    let values = request
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use flate2::read::GzDecoder;
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    fn headers(given: &[(axum::http::HeaderName, &str)]) -> HeaderMap {
+        given
+            .iter()
+            .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).expect("a value")))
+            .collect()
+    }
+
+    async fn body(response: Response) -> Vec<u8> {
+        response
+            .into_body()
+            .collect()
+            .await
+            .expect("a body")
+            .to_bytes()
+            .to_vec()
+    }
+
+    #[tokio::test]
+    async fn gzip_holds_the_same_bytes() {
+        let plain = body(STYLESHEET_ASSET.respond(FOREVER, &headers(&[]))).await;
+        let response = STYLESHEET_ASSET.respond(FOREVER, &headers(&[(ACCEPT_ENCODING, "br, gzip;q=0.8")]));
+        assert_eq!(response.headers()[CONTENT_ENCODING], "gzip");
+        assert_eq!(response.headers()[VARY], "accept-encoding");
+        let packed = body(response).await;
+        let mut unpacked = Vec::new();
+        GzDecoder::new(packed.as_slice())
+            .read_to_end(&mut unpacked)
+            .expect("gzip");
+        assert!(!plain.is_empty() && packed.len() < plain.len());
+        assert_eq!(unpacked, plain);
+    }
+
+    #[test]
+    fn gzip_is_only_for_those_who_take_it() {
+        for (accept, taken) in [
+            ("gzip", true),
+            ("deflate, gzip, br", true),
+            ("*", true),
+            ("gzip;q=0", false),
+            ("gzip; q=0.000", false),
+            ("br", false),
+            ("identity", false),
+            ("", false),
+        ] {
+            assert_eq!(accepts_gzip(&headers(&[(ACCEPT_ENCODING, accept)])), taken, "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_known_file_is_not_sent_again() {
+        for encoding in ["gzip", "identity"] {
+            let first = STYLESHEET_ASSET.respond(FOREVER, &headers(&[(ACCEPT_ENCODING, encoding)]));
+            let etag = first.headers()[ETAG].to_str().expect("text");
+            for tags in [etag.to_owned(), format!("\"other\", W/{etag}"), "*".to_owned()] {
+                let request = headers(&[(ACCEPT_ENCODING, encoding), (IF_NONE_MATCH, &tags)]);
+                let again = STYLESHEET_ASSET.respond(FOREVER, &request);
+                assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{tags}");
+                assert_eq!(again.headers()[ETAG], etag);
+                assert_eq!(again.headers()[CACHE_CONTROL], FOREVER);
+            }
+            let request = headers(&[(ACCEPT_ENCODING, encoding), (IF_NONE_MATCH, "\"other\"")]);
+            assert_eq!(STYLESHEET_ASSET.respond(FOREVER, &request).status(), StatusCode::OK);
+        }
+    }
+
+    #[tokio::test]
+    async fn files_have_names_with_any_hash_or_none() {
+        let hashed = stylesheet_url().strip_prefix("/assets/").expect("below /assets");
+        for (name, content_type) in [
+            (hashed, "text/css; charset=utf-8"),
+            ("style.css", "text/css; charset=utf-8"),
+            ("style.0123456789abcdef.css", "text/css; charset=utf-8"),
+            ("favicon.svg", "image/svg+xml"),
+        ] {
+            let response = serve(Path(name.to_owned()), HeaderMap::new()).await;
+            assert_eq!(response.status(), StatusCode::OK, "{name}");
+            assert_eq!(response.headers()[CONTENT_TYPE], content_type, "{name}");
+        }
+        for name in [
+            "",
+            "style",
+            "stylecss",
+            "style..css",
+            "style.x.css",
+            "tokens.css",
+            "..",
+            "../../Cargo.toml",
+            "styles.css",
+        ] {
+            let response = serve(Path(name.to_owned()), HeaderMap::new()).await;
+            assert_eq!(response.status(), StatusCode::NOT_FOUND, "{name}");
+        }
+    }
+
+    #[test]
+    fn only_the_current_name_is_kept_for_long() {
+        let embedded = Asset::new(&STYLESHEET, "a{}".to_owned());
+        assert!(embedded.url.starts_with("/assets/style.") && embedded.url.ends_with(".css"));
+        assert_ne!(embedded.url, Asset::new(&STYLESHEET, "b{}".to_owned()).url);
+        let hashed = embedded.url.strip_prefix("/assets/").expect("below /assets");
+        assert_eq!(embedded.caching(hashed), FOREVER);
+        assert_eq!(embedded.caching("style.css"), SHORTLY);
+        assert_eq!(embedded.caching("style.0123456789abcdef.css"), SHORTLY);
+    }
+}

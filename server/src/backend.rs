@@ -1,0 +1,546 @@
+//! What pages may ask of the server: [`app::backend::Backend`] on the database, for the person who
+//! looks. Admin data is given to administrators only, whatever the router let through.
+
+use app::backend::{Backend, PageError};
+use app::model::{
+    Dashboard, EventRow, GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, HealthCheck, Listing, Profile,
+    RoleGrant, SessionRow, UserDetail, UserPage, UserQuery, UserRow, UserSort, UserStatus, UserType,
+};
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDateTime};
+
+use crate::acts::known_roles;
+use crate::db::{Conn, DbError};
+use crate::device;
+use crate::graph::{Manager, Me};
+use crate::graph_sync::{self, rfc3339};
+use crate::handlers::health;
+use crate::models::{
+    AuditEvent, Cursor, Grant, GraphCache, Group, SessionRecord, User, UserFilter, UserRole, UserWindow,
+};
+use crate::state::AppState;
+use crate::tokens;
+use crate::user_sync::ADMIN;
+use crate::viewer::CurrentUser;
+
+/// Rows on a page of sessions, groups, grants and events.
+const PAGE: i64 = 50;
+/// Events on a user's page and on the dashboard.
+const HISTORY: i64 = 20;
+/// Days of the dashboard's chart.
+const DAYS: i64 = 14;
+
+/// The backend of one request.
+#[derive(Debug)]
+pub struct ServerBackend {
+    state: AppState,
+    viewer: Option<CurrentUser>,
+}
+
+/// Any error of a page's data, on its way to what the page says.
+struct Failure(PageError);
+
+impl From<DbError> for Failure {
+    fn from(error: DbError) -> Self {
+        tracing::error!(%error, "a page has no data");
+        match error {
+            DbError::Unavailable(_) => Self(PageError::Unavailable),
+            _ => Self(PageError::Internal),
+        }
+    }
+}
+
+impl From<diesel::result::Error> for Failure {
+    fn from(error: diesel::result::Error) -> Self {
+        DbError::from(error).into()
+    }
+}
+
+type Answer<T> = Result<T, Failure>;
+
+impl ServerBackend {
+    /// The backend for `viewer`.
+    #[must_use]
+    pub fn new(state: AppState, viewer: Option<CurrentUser>) -> Self {
+        Self { state, viewer }
+    }
+
+    fn viewer(&self) -> Answer<&CurrentUser> {
+        self.viewer.as_ref().ok_or(Failure(PageError::Forbidden))
+    }
+
+    fn require_admin(&self) -> Answer<&CurrentUser> {
+        let viewer = self.viewer()?;
+        if viewer.user.has_role(ADMIN) { Ok(viewer) } else { Err(Failure(PageError::Forbidden)) }
+    }
+
+    async fn conn(&self) -> Answer<Conn> {
+        Ok(self.state.db.conn().await?)
+    }
+
+    async fn profile_data(&self) -> Answer<Profile> {
+        let viewer = self.viewer()?;
+        let user = &viewer.user;
+        let graph = graph_sync::kept(&self.state, user).await?;
+        let mut conn = self.conn().await?;
+        let sessions = SessionRecord::list_by_user(&mut conn, &user.id, self.state.live_at()).await?;
+        let grants = Grant::list_by_user(&mut conn, &user.id).await?;
+        Ok(Profile {
+            upn: user.upn.clone(),
+            name: user.name().to_owned(),
+            email: user.email.clone(),
+            user_type: user_type(user),
+            has_photo: self.state.graph.is_some() && GraphCache::has_photo(&mut conn, &user.id).await?,
+            claims: claim_facts(&user.claims),
+            realm: user.realm.clone(),
+            subject: user.subject.clone(),
+            synced_at: rfc3339(user.synced_at),
+            roles: role_grants(UserRole::list_by_user(&mut conn, &user.id).await?),
+            groups: group_rows(Group::list_by_user(&mut conn, &user.id).await?),
+            sessions: sessions.iter().map(|session| self.session_row(session, user)).collect(),
+            grants: grants.iter().map(|grant| grant_row(grant, user)).collect(),
+            graph: graph_profile(&graph),
+        })
+    }
+
+    async fn user_page(&self, query: UserQuery) -> Answer<UserPage> {
+        self.require_admin()?;
+        let sort = sort_name(query.sort);
+        let filter = UserFilter {
+            q: query.q.replace('\0', ""),
+            status: query.status.map(|status| status_name(status).to_owned()),
+            role: query.role.clone(),
+            user_type: query.user_type.map(|user_type| type_name(user_type).to_owned()),
+        };
+        let cursor = |text: &Option<String>| text.as_deref().and_then(|text| Cursor::decode(text, sort));
+        let window = UserWindow {
+            sort,
+            descending: query.descending,
+            after: cursor(&query.after),
+            before: cursor(&query.before),
+            end: query.end,
+            limit: query.per_page.clamp(1, 200),
+        };
+        let mut conn = self.conn().await?;
+        let (users, next, prev) = window_of_users(&mut conn, &filter, &window).await?;
+        let total = self.count_users(&mut conn, &filter).await?;
+        let ids = users.iter().map(|user| user.id.clone()).collect();
+        let sessions = SessionRecord::count_by_users(&mut conn, ids, self.state.live_at()).await?;
+        let live = |user: &User| sessions.get(&user.id).copied().unwrap_or_default();
+        Ok(UserPage {
+            any_users: !users.is_empty() || filter != UserFilter::default(),
+            rows: users.iter().map(|user| user_row(user, live(user))).collect(),
+            total: Some(total),
+            next,
+            prev,
+            roles: known_roles(&self.state).into_iter().collect(),
+        })
+    }
+
+    async fn count_users(&self, conn: &mut Conn, filter: &UserFilter) -> Answer<u64> {
+        let now = self.state.clock.now_utc();
+        if let Some(count) = self.state.counts.get(filter, now) {
+            return Ok(count);
+        }
+        let count = unsigned(User::count(conn, filter).await?);
+        self.state.counts.put(filter.clone(), count, now);
+        Ok(count)
+    }
+
+    async fn user_detail(&self, id: String) -> Answer<UserDetail> {
+        let viewer = self.require_admin()?;
+        let mut conn = self.conn().await?;
+        let user = User::find(&mut conn, &id).await?.ok_or(Failure(PageError::NotFound))?;
+        let sessions = SessionRecord::list_by_user(&mut conn, &id, self.state.live_at()).await?;
+        let grants = Grant::list_by_user(&mut conn, &id).await?;
+        let history = AuditEvent::list_by_subject(&mut conn, &id, HISTORY).await?;
+        Ok(UserDetail {
+            row: user_row(&user, i64::try_from(sessions.len()).unwrap_or(i64::MAX)),
+            is_self: viewer.user.id == user.id,
+            realm: user.realm.clone(),
+            subject: user.subject.clone(),
+            provider_facts: provider_facts(&user),
+            synced_at: rfc3339(user.synced_at),
+            roles: role_grants(UserRole::list_by_user(&mut conn, &id).await?),
+            grantable_roles: known_roles(&self.state).into_iter().collect(),
+            groups: group_rows(Group::list_by_user(&mut conn, &id).await?),
+            sessions: sessions.iter().map(|session| self.session_row(session, &user)).collect(),
+            grants: grants.iter().map(|grant| grant_row(grant, &user)).collect(),
+            history: history.into_iter().map(event_row).collect(),
+        })
+    }
+
+    async fn dashboard_data(&self) -> Answer<Dashboard> {
+        self.require_admin()?;
+        let mut conn = self.conn().await?;
+        let disabled = UserFilter { status: Some("disabled".to_owned()), ..UserFilter::default() };
+        let mut sign_ins_by_day = Vec::new();
+        let today = self.state.clock.now_utc().date();
+        for back in (0..DAYS).rev() {
+            let day = today - chrono::Duration::days(back);
+            let (from, to) = (day.and_time(chrono::NaiveTime::MIN), day + chrono::Duration::days(1));
+            let to = to.and_time(chrono::NaiveTime::MIN);
+            let good = AuditEvent::count_kind(&mut conn, "sign_in.succeeded", from, to).await?;
+            let bad = AuditEvent::count_kind(&mut conn, "sign_in.failed", from, to).await?;
+            sign_ins_by_day.push((day.to_string(), unsigned(good), unsigned(bad)));
+        }
+        let events = AuditEvent::list(&mut conn, "", None, HISTORY).await?;
+        Ok(Dashboard {
+            users: self.count_users(&mut conn, &UserFilter::default()).await?,
+            disabled_users: self.count_users(&mut conn, &disabled).await?,
+            sessions: unsigned(SessionRecord::count_live(&mut conn, self.state.live_at()).await?),
+            live_grants: unsigned(Grant::count_state(&mut conn, "live").await?),
+            lapsed_grants: unsigned(Grant::count_state(&mut conn, "needs_sign_in").await?),
+            sign_ins_by_day,
+            events: events.into_iter().map(event_row).collect(),
+        })
+    }
+
+    async fn session_list(&self, after: Option<String>) -> Answer<Listing<SessionRow>> {
+        self.require_admin()?;
+        let after = after.and_then(|text| Cursor::decode(&text, "sessions"));
+        let after = after.and_then(|cursor| Some((time_of(&cursor.key)?, cursor.id)));
+        let mut conn = self.conn().await?;
+        let rows = SessionRecord::list(&mut conn, self.state.live_at(), after, PAGE + 1).await?;
+        Ok(listing(
+            rows,
+            |(session, _)| cursor("sessions", micros_text(session.last_seen_at), &session.id),
+            |(session, user)| self.session_row(&session, &user),
+        ))
+    }
+
+    async fn group_list(&self, after: Option<String>) -> Answer<Listing<GroupRow>> {
+        self.require_admin()?;
+        let mut conn = self.conn().await?;
+        let groups = Group::list(&mut conn, &id_after(after, "groups"), PAGE + 1).await?;
+        let to_row = |(group, members): (Group, i64)| GroupRow {
+            object_id: group.object_id,
+            name: group.name,
+            members: unsigned(members),
+        };
+        Ok(listing(groups, |(group, _)| cursor("groups", String::new(), &group.id), to_row))
+    }
+
+    async fn grant_list(&self, after: Option<String>) -> Answer<Listing<GrantRow>> {
+        self.require_admin()?;
+        let mut conn = self.conn().await?;
+        let grants = Grant::list(&mut conn, &id_after(after, "grants"), PAGE + 1).await?;
+        let to_row = |(grant, user): (Grant, User)| grant_row(&grant, &user);
+        Ok(listing(grants, |(grant, _)| cursor("grants", String::new(), &grant.id), to_row))
+    }
+
+    async fn event_list(&self, kind: String, after: Option<String>) -> Answer<Listing<EventRow>> {
+        self.require_admin()?;
+        let before = after.and_then(|text| Cursor::decode(&text, "audit")).map(|cursor| cursor.id);
+        let kind = kind.replace('\0', "");
+        let mut conn = self.conn().await?;
+        let events = AuditEvent::list(&mut conn, &kind, before.as_deref(), PAGE + 1).await?;
+        Ok(listing(events, |event| cursor("audit", String::new(), &event.id), event_row))
+    }
+
+    async fn health_checks(&self) -> Answer<Vec<HealthCheck>> {
+        self.require_admin()?;
+        let checks = health::checks(&self.state).await;
+        let to_row = |check: health::Check| HealthCheck {
+            name: check.name.to_owned(),
+            ok: check.ok,
+            detail: check.detail,
+        };
+        Ok(checks.into_iter().map(to_row).collect())
+    }
+
+    fn session_row(&self, session: &SessionRecord, user: &User) -> SessionRow {
+        SessionRow {
+            id: session.id.clone(),
+            user_id: user.id.clone(),
+            user_name: user.name().to_owned(),
+            device: device::in_words(&session.user_agent),
+            address: session.address.clone(),
+            created: rfc3339(session.created_at),
+            last_seen: rfc3339(session.last_seen_at),
+            expires: rfc3339(session.expires_at),
+            is_current: self.viewer.as_ref().is_some_and(|viewer| viewer.session.id == session.id),
+        }
+    }
+}
+
+#[async_trait]
+impl Backend for ServerBackend {
+    async fn profile(&self) -> Result<Profile, PageError> {
+        self.profile_data().await.map_err(|failure| failure.0)
+    }
+
+    async fn dashboard(&self) -> Result<Dashboard, PageError> {
+        self.dashboard_data().await.map_err(|failure| failure.0)
+    }
+
+    async fn users(&self, query: UserQuery) -> Result<UserPage, PageError> {
+        self.user_page(query).await.map_err(|failure| failure.0)
+    }
+
+    async fn user(&self, id: String) -> Result<UserDetail, PageError> {
+        self.user_detail(id).await.map_err(|failure| failure.0)
+    }
+
+    async fn sessions(&self, after: Option<String>) -> Result<Listing<SessionRow>, PageError> {
+        self.session_list(after).await.map_err(|failure| failure.0)
+    }
+
+    async fn groups(&self, after: Option<String>) -> Result<Listing<GroupRow>, PageError> {
+        self.group_list(after).await.map_err(|failure| failure.0)
+    }
+
+    async fn grants(&self, after: Option<String>) -> Result<Listing<GrantRow>, PageError> {
+        self.grant_list(after).await.map_err(|failure| failure.0)
+    }
+
+    async fn audit(&self, kind: String, after: Option<String>) -> Result<Listing<EventRow>, PageError> {
+        self.event_list(kind, after).await.map_err(|failure| failure.0)
+    }
+
+    async fn health(&self) -> Result<Vec<HealthCheck>, PageError> {
+        self.health_checks().await.map_err(|failure| failure.0)
+    }
+}
+
+type Window = (Vec<User>, Option<String>, Option<String>);
+
+/// The rows of the window in their order, with the cursors of the pages beside it.
+async fn window_of_users(conn: &mut Conn, filter: &UserFilter, window: &UserWindow) -> Answer<Window> {
+    let mut users = User::list(conn, filter, window).await?;
+    let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
+    let has_more = users.len() > limit;
+    users.truncate(limit);
+    let is_backward = window.end || window.before.is_some();
+    if is_backward {
+        users.reverse();
+    }
+    let (has_prev, has_next) = match is_backward {
+        true => (has_more, !window.end),
+        false => (window.after.is_some(), has_more),
+    };
+    let at = |user: Option<&User>, exists: bool| {
+        user.filter(|_| exists).map(|user| user.cursor(window.sort).encode())
+    };
+    let (next, prev) = (at(users.last(), has_next), at(users.first(), has_prev));
+    Ok((users, next, prev))
+}
+
+/// Cuts the row that only tells that there is a next page.
+fn listing<R, T>(mut rows: Vec<R>, cursor: impl Fn(&R) -> String, to_row: impl Fn(R) -> T) -> Listing<T> {
+    let page = usize::try_from(PAGE).unwrap_or(usize::MAX);
+    let has_next = rows.len() > page;
+    rows.truncate(page);
+    let next = rows.last().filter(|_| has_next).map(cursor);
+    Listing { rows: rows.into_iter().map(to_row).collect(), next }
+}
+
+fn cursor(order: &str, key: String, id: &str) -> String {
+    Cursor { order: order.to_owned(), key, id: id.to_owned() }.encode()
+}
+
+fn id_after(text: Option<String>, order: &str) -> String {
+    text.and_then(|text| Cursor::decode(&text, order)).map(|cursor| cursor.id).unwrap_or_default()
+}
+
+fn micros_text(at: NaiveDateTime) -> String {
+    at.and_utc().timestamp_micros().to_string()
+}
+
+fn time_of(micros: &str) -> Option<NaiveDateTime> {
+    Some(DateTime::from_timestamp_micros(micros.parse().ok()?)?.naive_utc())
+}
+
+fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or_default()
+}
+
+fn sort_name(sort: UserSort) -> &'static str {
+    match sort {
+        UserSort::Upn => "upn",
+        UserSort::Name => "name",
+        UserSort::Email => "email",
+        UserSort::LastSignIn => "last_sign_in",
+        UserSort::Created => "created",
+    }
+}
+
+fn status_name(status: UserStatus) -> &'static str {
+    match status {
+        UserStatus::Active => "active",
+        UserStatus::Disabled => "disabled",
+    }
+}
+
+fn type_name(user_type: UserType) -> &'static str {
+    match user_type {
+        UserType::Member => "member",
+        UserType::Guest => "guest",
+    }
+}
+
+fn user_type(user: &User) -> UserType {
+    if user.user_type == "guest" { UserType::Guest } else { UserType::Member }
+}
+
+fn user_row(user: &User, sessions: i64) -> UserRow {
+    UserRow {
+        id: user.id.clone(),
+        upn: user.upn.clone(),
+        name: user.display_name.clone(),
+        email: user.email.clone(),
+        status: if user.is_active() { UserStatus::Active } else { UserStatus::Disabled },
+        user_type: user_type(user),
+        roles: user.role_names().map(str::to_owned).collect(),
+        last_sign_in: rfc3339(user.last_sign_in_at),
+        created: rfc3339(user.created_at),
+        sessions: unsigned(sessions),
+    }
+}
+
+fn role_grants(held: Vec<UserRole>) -> Vec<RoleGrant> {
+    let mut grants: Vec<RoleGrant> = Vec::new();
+    for role in held {
+        if grants.last().is_none_or(|last| last.role != role.role) {
+            grants.push(RoleGrant { role: role.role.clone(), ..RoleGrant::default() });
+        }
+        if let Some(last) = grants.last_mut() {
+            last.from_provider |= role.source == "provider";
+            last.from_here |= role.source == "local";
+        }
+    }
+    grants
+}
+
+fn group_rows(groups: Vec<Group>) -> Vec<GroupRow> {
+    let to_row = |group: Group| GroupRow { object_id: group.object_id, name: group.name, members: 0 };
+    groups.into_iter().map(to_row).collect()
+}
+
+fn grant_row(grant: &Grant, user: &User) -> GrantRow {
+    let state = match (grant.state.as_str(), grant.failures, grant.has_refresh_token) {
+        ("needs_sign_in", _, _) => GrantState::NeedsSignIn,
+        (_, 1.., _) => GrantState::Retrying,
+        (_, _, false) => GrantState::Expiring,
+        _ => GrantState::Live,
+    };
+    let time = |at: Option<NaiveDateTime>| at.map(rfc3339).unwrap_or_default();
+    GrantRow {
+        id: grant.id.clone(),
+        user_id: user.id.clone(),
+        user_name: user.name().to_owned(),
+        resource: if grant.resource == tokens::GRAPH { "Microsoft Graph" } else { "Sign-in provider" }.to_owned(),
+        scopes: grant.scopes.clone(),
+        state,
+        expires: rfc3339(grant.expires_at),
+        next_refresh: time(grant.due_at),
+        last_refreshed: time(grant.refreshed_at),
+        last_error: grant.last_error.clone(),
+    }
+}
+
+fn event_row(event: AuditEvent) -> EventRow {
+    EventRow {
+        summary: event_summary(&event.kind).to_owned(),
+        id: event.id,
+        at: rfc3339(event.at),
+        kind: event.kind,
+        actor: event.actor_name,
+        subject: event.subject_name,
+        subject_id: event.subject_id.unwrap_or_default(),
+        address: event.address,
+        request_id: event.request_id,
+        detail: claim_facts(&event.detail),
+    }
+}
+
+fn event_summary(kind: &str) -> &'static str {
+    match kind {
+        "sign_in.succeeded" => "Signed in",
+        "sign_in.failed" => "Sign-in refused",
+        "sign_out" => "Signed out",
+        "sign_out.front_channel" => "Signed out by the provider",
+        "user.disabled" => "User disabled",
+        "user.enabled" => "User enabled",
+        "user.signed_out" => "Signed out everywhere",
+        "role.granted" => "Role granted",
+        "role.revoked" => "Role revoked",
+        "session.ended" => "Session ended",
+        "grant.forgotten" => "Tokens forgotten",
+        "grant.revoked" => "Grant revoked by the provider",
+        "grant.needs_sign_in" => "Grant needs a sign-in",
+        _ => "Event",
+    }
+}
+
+/// Name and value of each member of a JSON object; values that are no text as JSON.
+fn claim_facts(json: &str) -> Vec<(String, String)> {
+    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
+    let text = |value: serde_json::Value| match value {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    object.into_iter().map(|(name, value)| (name, text(value))).collect()
+}
+
+/// What the provider masters, for the administrator.
+fn provider_facts(user: &User) -> Vec<(String, String)> {
+    let facts = [
+        ("User principal name", &user.upn),
+        ("Display name", &user.display_name),
+        ("Given name", &user.given_name),
+        ("Family name", &user.family_name),
+        ("E-mail", &user.email),
+        ("Job title", &user.job_title),
+        ("Department", &user.department),
+    ];
+    let known = facts.into_iter().filter(|(_, value)| !value.is_empty());
+    known.map(|(label, value)| (label.to_owned(), value.clone())).collect()
+}
+
+fn graph_profile(kept: &[GraphCache]) -> GraphProfile {
+    let part = |name: &str, facts: fn(&[u8]) -> Vec<(String, String)>| {
+        kept.iter().find(|kept| kept.part == name).map_or_else(GraphPart::default, |kept| GraphPart {
+            facts: facts(&kept.body),
+            fetched_at: if kept.body.is_empty() && !kept.problem.is_empty() {
+                String::new()
+            } else {
+                rfc3339(kept.fetched_at)
+            },
+            problem: kept.problem.clone(),
+        })
+    };
+    GraphProfile { me: part("me", me_facts), manager: part("manager", manager_facts) }
+}
+
+fn me_facts(json: &[u8]) -> Vec<(String, String)> {
+    let Ok(me) = serde_json::from_slice::<Me>(json) else {
+        return Vec::new();
+    };
+    let phones = Some(me.business_phones.join(", ")).filter(|phones| !phones.is_empty());
+    known([
+        ("Display name", me.display_name),
+        ("Job title", me.job_title),
+        ("Department", me.department),
+        ("Office", me.office_location),
+        ("Mail", me.mail),
+        ("Business phones", phones),
+        ("Mobile phone", me.mobile_phone),
+        ("Preferred language", me.preferred_language),
+    ])
+}
+
+fn manager_facts(json: &[u8]) -> Vec<(String, String)> {
+    let Ok(manager) = serde_json::from_slice::<Manager>(json) else {
+        return Vec::new();
+    };
+    known([
+        ("Name", manager.display_name),
+        ("Job title", manager.job_title),
+        ("Mail", manager.mail.or(manager.user_principal_name)),
+    ])
+}
+
+fn known<const N: usize>(facts: [(&str, Option<String>); N]) -> Vec<(String, String)> {
+    facts.into_iter().filter_map(|(label, value)| Some((label.to_owned(), value?))).collect()
+}

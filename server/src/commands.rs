@@ -1,0 +1,238 @@
+//! The command line: `server serve | migrate | users … | keys …`.
+
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
+
+use crate::acts::{self, Act, ActResult, By};
+use crate::config::dotenv::Environment;
+use crate::config::settings::Settings;
+use crate::crypto::KeyRing;
+use crate::db::migrate;
+use crate::models::User;
+use crate::serve::{self, DevSignIn, ServeError};
+use crate::state::AppState;
+
+/// A server-rendered web application behind Microsoft Entra ID.
+#[derive(Debug, Parser)]
+#[command(name = "server", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the application; also what happens without a command
+    Serve(Box<Settings>),
+    /// Bring the database's schema up to date and end
+    Migrate(Box<Settings>),
+    /// Grant and revoke roles, disable and enable users
+    Users(Box<UsersArgs>),
+    /// Make encryption keys
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+}
+
+#[derive(Debug, Args)]
+struct UsersArgs {
+    #[command(subcommand)]
+    command: UsersCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum UsersCommand {
+    /// Grant a role to a user
+    GrantRole(RoleArgs),
+    /// Revoke a role that was granted here
+    RevokeRole(RoleArgs),
+    /// Disable a user: sessions end, tokens are forgotten, no further sign-in
+    Disable(UserArgs),
+    /// Let a disabled user sign in again
+    Enable(UserArgs),
+}
+
+#[derive(Debug, Args)]
+struct RoleArgs {
+    /// The user: their id here, or `tenant id/object id` (`issuer#subject` with another provider)
+    user: String,
+    /// The role, for example `admin`
+    role: String,
+    #[command(flatten)]
+    settings: Box<Settings>,
+}
+
+#[derive(Debug, Args)]
+struct UserArgs {
+    /// The user: their id here, or `tenant id/object id` (`issuer#subject` with another provider)
+    user: String,
+    #[command(flatten)]
+    settings: Box<Settings>,
+}
+
+#[derive(Debug, Subcommand)]
+enum KeysCommand {
+    /// Print a new key for TOKEN_ENCRYPTION_KEYS
+    New {
+        /// The key's id; it stands in front of the key and in every sealed row
+        #[arg(long, default_value_t = default_key_id())]
+        id: String,
+    },
+}
+
+/// Today, so that a ring tells how old its keys are.
+fn default_key_id() -> String {
+    format!("k{}", crate::clock::Clock::system().now().format("%Y%m%d"))
+}
+
+/// The process: reads the command line and the environment, does what is asked, says how it went.
+/// 0 is success, 1 a failure, 2 wrong settings or a wrong command line.
+#[must_use]
+pub fn main() -> ExitCode {
+    let environment = Environment::load();
+    let cli = match std::env::args_os().len() {
+        0 | 1 => Cli::parse_from(["server", "serve"]),
+        _ => Cli::parse(),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.to_string(), 1),
+    };
+    match runtime.block_on(run(cli, environment)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(ServeError::Settings(problems)) => fail(&problems.to_string(), 2),
+        Err(error) => fail(&error.to_string(), 1),
+    }
+}
+
+fn fail(text: &str, code: u8) -> ExitCode {
+    eprintln!("{text}");
+    ExitCode::from(code)
+}
+
+async fn run(cli: Cli, environment: Environment) -> Result<(), ServeError> {
+    match cli.command {
+        Some(Command::Serve(settings)) => {
+            start_logging();
+            serve_with(*settings, &environment).await
+        }
+        Some(Command::Migrate(settings)) => migrate_with(&settings, &environment).await,
+        Some(Command::Users(args)) => users_with(args.command, &environment).await,
+        Some(Command::Keys { command: KeysCommand::New { id } }) => new_key(&id),
+        None => {
+            // `server --flag` without a command never gets here: clap refuses it.
+            drop(Cli::command().print_help());
+            Ok(())
+        }
+    }
+}
+
+#[cfg(all(feature = "dev-entra", debug_assertions))]
+async fn serve_with(mut settings: Settings, environment: &Environment) -> Result<(), ServeError> {
+    let io = |source| ServeError::Io { what: "starting the Entra emulator".to_owned(), source };
+    let entra = crate::dev::DevEntra::start_if_needed(&mut settings).map_err(io)?;
+    let dev = entra.as_ref().map(|entra| DevSignIn {
+        base_url: entra.base_url().to_owned(),
+        personas: entra.personas(),
+    });
+    let state = serve::build(&settings, environment, dev.as_ref())?;
+    serve::serve(state, dev).await
+}
+
+#[cfg(not(all(feature = "dev-entra", debug_assertions)))]
+async fn serve_with(settings: Settings, environment: &Environment) -> Result<(), ServeError> {
+    serve::serve(serve::build(&settings, environment, None)?, None).await
+}
+
+async fn migrate_with(settings: &Settings, environment: &Environment) -> Result<(), ServeError> {
+    let state = serve::build_for_command(settings, environment)?;
+    let applied = migrate::run(&state.db).await?;
+    match applied.as_slice() {
+        [] => say("the schema is up to date"),
+        names => say(&format!("ran {}", names.join(", "))),
+    }
+    Ok(())
+}
+
+async fn users_with(command: UsersCommand, environment: &Environment) -> Result<(), ServeError> {
+    let (settings, name) = match &command {
+        UsersCommand::GrantRole(args) | UsersCommand::RevokeRole(args) => (&args.settings, &args.user),
+        UsersCommand::Disable(args) | UsersCommand::Enable(args) => (&args.settings, &args.user),
+    };
+    let state = serve::build_for_command(settings, environment)?;
+    let user = find_user(&state, name).await?;
+    let user_id = user.id.clone();
+    let act = match command {
+        UsersCommand::GrantRole(args) => Act::GrantRole { user_id, role: known_role(&state, args.role)? },
+        UsersCommand::RevokeRole(args) => Act::RevokeRole { user_id, role: args.role },
+        UsersCommand::Disable(_) => Act::Disable { user_id },
+        UsersCommand::Enable(_) => Act::Enable { user_id },
+    };
+    match acts::run(&state, act, By::command_line()).await? {
+        ActResult::Done => say(&format!("done: {}", user.upn)),
+        _ => say(&format!("nothing to do: {}", user.upn)),
+    }
+    Ok(())
+}
+
+fn known_role(state: &AppState, role: String) -> Result<String, ServeError> {
+    let known = acts::known_roles(state);
+    if known.contains(&role) {
+        return Ok(role);
+    }
+    let known: Vec<String> = known.into_iter().collect();
+    Err(ServeError::Command(format!("there is no role {role}; there are: {}", known.join(", "))))
+}
+
+async fn find_user(state: &AppState, name: &str) -> Result<User, ServeError> {
+    let mut conn = state.db.conn().await?;
+    let found = match name.rsplit_once('#').or_else(|| name.split_once('/')) {
+        Some((realm, subject)) if name.contains('#') => User::find_by_identity(&mut conn, realm, subject).await,
+        Some((realm, subject)) => {
+            User::find_by_identity(&mut conn, &realm.to_lowercase(), &subject.to_lowercase()).await
+        }
+        None => User::find(&mut conn, name).await,
+    };
+    let found = found.map_err(crate::db::DbError::from)?;
+    found.ok_or_else(|| ServeError::Command(format!("no user {name}: they have not signed in here yet")))
+}
+
+fn new_key(id: &str) -> Result<(), ServeError> {
+    let entry = KeyRing::generate_entry(id).and_then(|entry| KeyRing::parse(&entry).map(|_| entry));
+    match entry {
+        Ok(entry) => {
+            say(&entry);
+            Ok(())
+        }
+        Err(error) => Err(ServeError::Command(error.to_string())),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what a command answers belongs on standard output")]
+fn say(text: &str) {
+    println!("{text}");
+}
+
+/// Logs to standard error: JSON in release builds, text in debug builds; `RUST_LOG` filters.
+fn start_logging() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if cfg!(debug_assertions) {
+        builder.init();
+    } else {
+        builder.json().flatten_event(true).init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

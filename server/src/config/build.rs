@@ -1,0 +1,63 @@
+//! What a build of the server is: the facts about it that the settings depend on.
+
+use std::path::PathBuf;
+
+use super::settings::Settings;
+
+/// Facts about the running build, which tests choose for themselves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// The database compiled in.
+    pub database: Database,
+    /// Whether this start is one of a developer: keys are then made in `dev_keys` if none are given.
+    pub dev: bool,
+    /// Whether the project has its Microsoft Graph parts.
+    pub graph: bool,
+    /// Whose users may sign in by default.
+    pub tenancy: Tenancy,
+    /// Where dev mode keeps its encryption keys.
+    pub dev_keys: PathBuf,
+}
+
+impl Build {
+    /// This build, started with `settings`; `emulator_started` says whether the Entra emulator runs beside it.
+    ///
+    /// Only a debug build is ever in dev mode: with the emulator, or without any provider to sign in with.
+    #[must_use]
+    pub fn current(settings: &Settings, emulator_started: bool) -> Self {
+        Self {
+            database: Database::COMPILED,
+            dev: cfg!(debug_assertions) && (emulator_started || settings.name_no_provider()),
+            graph: crate::defaults::GRAPH,
+            tenancy: crate::defaults::TENANCY,
+            dev_keys: PathBuf::from("data/dev-keys"),
+        }
+    }
+}
+
+/// A database that a build can hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Database {
+    /// Feature `sqlite`.
+    Sqlite,
+    /// Feature `postgres`.
+    Postgres,
+}
+
+impl Database {
+    /// The one that this build holds.
+    pub const COMPILED: Self = if cfg!(feature = "sqlite") {
+        Self::Sqlite
+    } else {
+        Self::Postgres
+    };
+}
+
+/// Whose users may sign in by default.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tenancy {
+    /// Those of one tenant, which `ENTRA_TENANT_ID` names.
+    Single,
+    /// Those of the tenants in `ENTRA_ALLOWED_TENANTS`; `ENTRA_TENANT_ID` is then `organizations` by default.
+    Multi,
+}

@@ -1,0 +1,271 @@
+//! From [`Settings`] to [`Config`]: every part is read before any is missed, so that all problems come at once.
+
+use super::build::Build;
+use super::dotenv::Environment;
+use super::parse::{self, DAY, MINUTE, SECOND};
+use super::problems::{Problem, Problems};
+use super::reader::Reader;
+use super::settings::Settings;
+use super::{
+    Config, DatabaseConfig, HttpConfig, OnGrantRevoked, PublicUrl, RateLimit, SessionConfig, SyncConfig, TokenConfig,
+    credential, database, dev_keys, names, provider, urls,
+};
+use crate::crypto::KeyRing;
+
+const KEYS: &str = "TOKEN_ENCRYPTION_KEYS";
+
+impl Settings {
+    /// Everything that the server needs to know, for `build`; `environment` holds the names that are set.
+    ///
+    /// In dev mode this makes the development keys if there are none.
+    ///
+    /// # Errors
+    /// All problems at once.
+    pub fn validate(&self, build: &Build, environment: &Environment) -> Result<Config, Problems> {
+        let config = self.read(environment, |reader| config(reader, build));
+        config.map_err(|problems| problems.with_advice(set_up_advice(self)))
+    }
+
+    /// `DATABASE_URL` alone, for commands that need nothing else.
+    ///
+    /// # Errors
+    /// As [`Settings::validate`].
+    pub fn validate_database(&self, build: &Build, environment: &Environment) -> Result<DatabaseConfig, Problems> {
+        self.read(environment, |reader| database_config(reader, build))
+    }
+
+    /// `DATABASE_URL` and `TOKEN_ENCRYPTION_KEYS` alone, for commands that open what is stored.
+    ///
+    /// # Errors
+    /// As [`Settings::validate`].
+    pub fn validate_storage(
+        &self,
+        build: &Build,
+        environment: &Environment,
+    ) -> Result<(DatabaseConfig, KeyRing), Problems> {
+        self.read(environment, |reader| {
+            let database = database_config(reader, build);
+            let keys = keys(reader, build);
+            database.zip(keys)
+        })
+    }
+
+    /// What is allowed but probably not meant.
+    #[must_use]
+    pub fn warnings(&self, build: &Build, environment: &Environment) -> Vec<Problem> {
+        let mut reader = Reader::new(self, Vec::new());
+        let mut warnings = names::near_misses(&environment.names);
+        warnings.extend(without_effect(&reader, build));
+        warnings.extend(trusts_everyone(&reader));
+        warnings.extend(exposes_database(&mut reader, build));
+        warnings
+    }
+
+    fn read<T>(
+        &self,
+        environment: &Environment,
+        read: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+    ) -> Result<T, Problems> {
+        let mut problems = environment.problems.clone();
+        problems.extend(names::unknown(&environment.names));
+        let mut reader = Reader::new(self, problems);
+        let value = read(&mut reader);
+        reader.finish(value)
+    }
+}
+
+fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
+    let public_url = public_url(reader);
+    let bind_addr = reader.parse("BIND_ADDR", parse::socket_address);
+    let trusted_proxies = reader.list("TRUSTED_PROXIES", parse::networks);
+    let auth_rate_limit = auth_rate_limit(reader, public_url.as_ref());
+    let login_exempt_paths = reader.list("LOGIN_EXEMPT_PATHS", parse::exempt_paths);
+    let database = database_config(reader, build);
+    let audit_retention = reader.duration("AUDIT_RETENTION", SECOND..=DAY * 3650);
+    let provider = provider::read(reader, build);
+    let graph_url = reader.parse("GRAPH_URL", urls::graph_url);
+    let session = session(reader);
+    let tokens = tokens(reader, build);
+    let sync = sync(reader);
+    let http = http(reader);
+    let has_graph = build.graph && !provider::is_generic(reader);
+    Some(Config {
+        public_url: public_url?,
+        bind_addr: bind_addr?,
+        database: database?,
+        provider: provider?,
+        graph_url: graph_url.filter(|_| has_graph),
+        session: session?,
+        tokens: tokens?,
+        sync: sync?,
+        http: http?,
+        auth_rate_limit: auth_rate_limit?,
+        audit_retention: audit_retention?,
+        login_exempt_paths: login_exempt_paths?,
+        trusted_proxies: trusted_proxies?,
+    })
+}
+
+fn public_url(reader: &mut Reader<'_>) -> Option<PublicUrl> {
+    let public_url = reader.parse("PUBLIC_URL", urls::public_url)?;
+    if !provider::is_generic(reader) {
+        reader.parse("PUBLIC_URL", |_| urls::check_redirect_uri(&public_url))?;
+    }
+    Some(public_url)
+}
+
+/// Off by default on a developer's machine, where everything comes from one address.
+fn auth_rate_limit(reader: &mut Reader<'_>, public_url: Option<&PublicUrl>) -> Option<Option<RateLimit>> {
+    if reader.given("AUTH_RATE_LIMIT").is_some() {
+        return reader.parse("AUTH_RATE_LIMIT", parse::rate_limit);
+    }
+    let is_local = public_url.is_some_and(|public_url| urls::is_loopback(public_url.url().host()));
+    Some((!is_local).then_some(RateLimit { count: 60, per: MINUTE }))
+}
+
+fn database_config(reader: &mut Reader<'_>, build: &Build) -> Option<DatabaseConfig> {
+    const NAME: &str = "DATABASE_URL";
+    match reader.given(NAME).or(database::default_url(build.database)) {
+        Some(url) => database::parse(url, build.database).map_or_else(|refusal| reader.refuse([NAME], refusal), Some),
+        None => reader.refuse([NAME], "missing; write postgres://user:password@host/name"),
+    }
+}
+
+fn session(reader: &mut Reader<'_>) -> Option<SessionConfig> {
+    const NAMES: [&str; 2] = ["SESSION_IDLE_TIMEOUT", "SESSION_ABSOLUTE_TIMEOUT"];
+    let [idle_timeout, absolute_timeout] = NAMES.map(|name| reader.duration(name, SECOND..=DAY * 90));
+    let (idle_timeout, absolute_timeout) = (idle_timeout?, absolute_timeout?);
+    if idle_timeout > absolute_timeout {
+        return reader.refuse(NAMES, "the idle time-out must not be longer than the absolute one");
+    }
+    Some(SessionConfig {
+        idle_timeout,
+        absolute_timeout,
+    })
+}
+
+fn tokens(reader: &mut Reader<'_>, build: &Build) -> Option<TokenConfig> {
+    let keys = keys(reader, build);
+    let refresh_threshold = reader.duration("TOKEN_REFRESH_THRESHOLD", SECOND..=DAY);
+    let grant_idle_limit = reader.duration("GRANT_IDLE_LIMIT", SECOND..=DAY * 365);
+    let on_grant_revoked = reader.choice(
+        "ON_GRANT_REVOKED",
+        &[
+            ("end-sessions", OnGrantRevoked::EndSessions),
+            ("keep", OnGrantRevoked::Keep),
+        ],
+    );
+    Some(TokenConfig {
+        keys: keys?,
+        refresh_threshold: refresh_threshold?,
+        grant_idle_limit: grant_idle_limit?,
+        on_grant_revoked: on_grant_revoked?,
+    })
+}
+
+fn keys(reader: &mut Reader<'_>, build: &Build) -> Option<KeyRing> {
+    if reader.given(KEYS).is_some() {
+        return reader.parse(KEYS, parse::keys);
+    }
+    if !build.dev {
+        return reader.refuse([KEYS], "missing; `server keys new` prints a key");
+    }
+    dev_keys::load_or_create(&build.dev_keys).map_or_else(|refusal| reader.refuse([KEYS], refusal), Some)
+}
+
+fn sync(reader: &mut Reader<'_>) -> Option<SyncConfig> {
+    let create_new_users = reader.boolean("CREATE_NEW_USERS");
+    let block_guest_users = reader.boolean("BLOCK_GUEST_USERS");
+    let claim_mapping = reader.list("CLAIM_MAPPING", parse::claim_mapping);
+    let boolean_claim_mapping = reader.list("BOOLEAN_CLAIM_MAPPING", parse::boolean_claim_mapping);
+    let groups_claim = reader.parse("GROUPS_CLAIM", parse::groups_claim);
+    let mirror_groups = reader.boolean("MIRROR_GROUPS");
+    let role_mapping = reader.list("ROLE_MAPPING", parse::role_mapping);
+    let admin_users = provider::admin_users(reader);
+    Some(SyncConfig {
+        create_new_users: create_new_users?,
+        block_guest_users: block_guest_users?,
+        claim_mapping: claim_mapping?,
+        boolean_claim_mapping: boolean_claim_mapping?,
+        groups_claim: groups_claim?,
+        mirror_groups: mirror_groups?,
+        role_mapping: role_mapping?,
+        admin_users: admin_users?,
+    })
+}
+
+fn http(reader: &mut Reader<'_>) -> Option<HttpConfig> {
+    const CA_FILE: &str = "EXTRA_CA_FILE";
+    let timeout = reader.duration("HTTP_TIMEOUT", SECOND..=MINUTE * 5);
+    let retries = reader.parse("HTTP_RETRIES", |text| parse::number(text, 0..=10));
+    let extra_ca_file = match reader.given(CA_FILE) {
+        Some(_) => reader.parse(CA_FILE, credential::ca_file).map(Some),
+        None => Some(None),
+    };
+    Some(HttpConfig {
+        timeout: timeout?,
+        retries: retries?,
+        extra_ca_file: extra_ca_file?,
+    })
+}
+
+/// Settings of Entra and Graph that are given where neither is used.
+fn without_effect(reader: &Reader<'_>, build: &Build) -> Vec<Problem> {
+    let generic: &[&str] = if provider::is_generic(reader) {
+        &["ENTRA_AUTHORITY", "GRAPH_URL"]
+    } else {
+        &[]
+    };
+    let graphless: &[&str] = if build.graph || !generic.is_empty() {
+        &[]
+    } else {
+        &["GRAPH_URL"]
+    };
+    let given = generic
+        .iter()
+        .chain(graphless)
+        .filter(|name| reader.given(name).is_some());
+    given.map(|name| Problem::new([*name], "has no effect here")).collect()
+}
+
+/// A trusted network that holds every address lets anyone choose the address they are seen with.
+fn trusts_everyone(reader: &Reader<'_>) -> Option<Problem> {
+    let networks = parse::networks(reader.given("TRUSTED_PROXIES")?).ok()?;
+    let text = "trusts every address, so that anyone can forge the one they are seen with";
+    networks
+        .iter()
+        .any(|network| network.prefix_len() == 0)
+        .then(|| Problem::new(["TRUSTED_PROXIES"], text))
+}
+
+fn exposes_database(reader: &mut Reader<'_>, build: &Build) -> Option<Problem> {
+    let exposed = database_config(reader, build).is_some_and(|config| database::is_exposed(&config));
+    exposed.then(|| {
+        Problem::new(
+            ["DATABASE_URL"],
+            "sslmode=disable sends passwords and data in clear over the network",
+        )
+    })
+}
+
+/// How to register the application, for a start that names no provider at all.
+fn set_up_advice(settings: &Settings) -> Option<String> {
+    let reader = Reader::new(settings, Vec::new());
+    let public_url = reader.text("PUBLIC_URL").and_then(|text| urls::public_url(&text).ok());
+    let redirect_uri = public_url.map_or_else(
+        || format!("PUBLIC_URL{}", urls::CALLBACK),
+        |url| url.with_path(urls::CALLBACK),
+    );
+    settings.name_no_provider().then(|| {
+        format!(
+            "To let people sign in with Microsoft Entra ID:\n\
+             1. Open https://entra.microsoft.com, Entra ID > App registrations > New registration.\n\
+             2. Add a platform of type Web with the redirect URI {redirect_uri}\n\
+             3. Copy from its Overview: Directory (tenant) ID to ENTRA_TENANT_ID, Application (client) ID to \
+             ENTRA_CLIENT_ID.\n\
+             4. Under Certificates & secrets make a client secret; its Value goes to ENTRA_CLIENT_SECRET.\n\
+             5. Put what `server keys new` prints into TOKEN_ENCRYPTION_KEYS.\n\
+             For another OpenID Provider set OIDC_ISSUER instead of ENTRA_TENANT_ID. docs/settings.md lists all settings."
+        )
+    })
+}

@@ -1,0 +1,155 @@
+//! The small cookies besides the session's: flash message, theme, and the sign-in transaction.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+use app::model::{Flash, FlashKind, Theme};
+use cookie::{Cookie, SameSite};
+
+/// The value of the first cookie called `name`.
+#[must_use]
+pub fn get<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    all(headers).find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// Name and value of every cookie of the request.
+pub fn all(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    headers
+        .get_all(header::COOKIE)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|line| line.split(';'))
+        .filter_map(|pair| pair.trim().split_once('='))
+}
+
+/// Adds a `Set-Cookie` header.
+pub fn set(headers: &mut HeaderMap, cookie: &Cookie<'_>) {
+    if let Ok(value) = HeaderValue::from_str(&cookie.to_string()) {
+        headers.append(header::SET_COOKIE, value);
+    }
+}
+
+/// A cookie of this host, for every path, out of reach of scripts.
+#[must_use]
+pub fn build(name: String, value: String, secure: bool, same_site: SameSite, max_age: time::Duration) -> Cookie<'static> {
+    Cookie::build((name, value))
+        .path("/")
+        .http_only(true)
+        .secure(secure)
+        .same_site(same_site)
+        .max_age(max_age)
+        .build()
+}
+
+/// `name` with the prefix `__Host-` where the scheme allows it (RFC 6265bis, section 4.1.3.2).
+#[must_use]
+pub fn host_name(name: &str, https: bool) -> String {
+    if https { format!("__Host-{name}") } else { name.to_owned() }
+}
+
+/// The reader's choice of colours, from the cookie `theme`.
+#[must_use]
+pub fn theme(headers: &HeaderMap) -> Theme {
+    match get(headers, "theme").or_else(|| get(headers, "__Host-theme")) {
+        Some("light") => Theme::Light,
+        Some("dark") => Theme::Dark,
+        _ => Theme::System,
+    }
+}
+
+macro_rules! notices {
+    ($($(#[doc = $doc:literal])+ $name:ident = $code:literal, $kind:ident, $text:literal;)+) => {
+        /// What an action did, shown once on the next page. The cookie holds the code only, so that
+        /// nobody can make the application say something else.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Notice {
+            $($(#[doc = $doc])+ $name,)+
+        }
+
+        impl Notice {
+            /// The code in the cookie.
+            #[must_use]
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)+ }
+            }
+
+            /// The message of a code; `None` for a code that is not one of ours.
+            #[must_use]
+            pub fn flash(code: &str) -> Option<Flash> {
+                match code {
+                    $($code => Some(Flash { kind: FlashKind::$kind, text: $text.to_owned() }),)+
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+notices! {
+    /// After a disable.
+    UserDisabled = "user-disabled", Success, "The user is disabled. Their sessions have ended and their tokens are forgotten.";
+    /// After an enable.
+    UserEnabled = "user-enabled", Success, "The user may sign in again.";
+    /// After signing somebody out.
+    UserSignedOut = "user-signed-out", Success, "All sessions of the user have ended.";
+    /// After a grant of a role.
+    RoleGranted = "role-granted", Success, "The role is granted.";
+    /// After a revocation of a role.
+    RoleRevoked = "role-revoked", Success, "The role is revoked.";
+    /// After the end of a session.
+    SessionEnded = "session-ended", Success, "The session has ended.";
+    /// The session was over already.
+    SessionGone = "session-gone", Error, "That session was over already.";
+    /// After a refresh.
+    GrantRefreshed = "grant-refreshed", Success, "The tokens are refreshed.";
+    /// After a refresh that failed.
+    GrantNotRefreshed = "grant-not-refreshed", Error, "The tokens could not be refreshed. The reason stands beside the grant.";
+    /// After forgetting a grant.
+    GrantForgotten = "grant-forgotten", Success, "The tokens are forgotten.";
+    /// Nothing to do.
+    NothingChanged = "nothing-changed", Success, "It was like that already. Nothing was changed.";
+    /// Refused: it would lock the administrator out.
+    NotOneself = "not-oneself", Error, "You cannot do this to yourself. Ask another administrator.";
+    /// Refused: nobody would be left.
+    LastAdministrator = "last-administrator", Error, "This is the last administrator who can sign in. Make somebody else an administrator first.";
+    /// Refused: the provider grants it.
+    FromProvider = "from-provider", Error, "This role comes from the provider. Change it there; it follows at the next sign-in.";
+}
+
+/// Puts a notice on the response; the next page shows it.
+pub fn set_notice(headers: &mut HeaderMap, notice: Notice, https: bool) {
+    let name = host_name("flash", https);
+    let cookie = build(name, notice.code().to_owned(), https, SameSite::Lax, time::Duration::minutes(1));
+    set(headers, &cookie);
+}
+
+/// The notice that the request brings.
+#[must_use]
+pub fn notice(headers: &HeaderMap, https: bool) -> Option<Flash> {
+    Notice::flash(get(headers, &host_name("flash", https))?)
+}
+
+/// Removes the cookie called `name`.
+pub fn remove(headers: &mut HeaderMap, name: String, secure: bool, same_site: SameSite) {
+    set(headers, &build(name, String::new(), secure, same_site, time::Duration::ZERO));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_codes_become_messages() {
+        assert!(Notice::flash(Notice::UserDisabled.code()).is_some());
+        assert_eq!(Notice::flash("<b>You won</b>"), None);
+    }
+
+    #[test]
+    fn cookies_are_found_in_any_of_several_headers() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, HeaderValue::from_static("a=1; theme=dark"));
+        headers.append(header::COOKIE, HeaderValue::from_static("flash=user-enabled; broken"));
+        assert_eq!(get(&headers, "a"), Some("1"));
+        assert_eq!(theme(&headers), Theme::Dark);
+        assert!(notice(&headers, false).is_some());
+        assert!(notice(&headers, true).is_none());
+    }
+}

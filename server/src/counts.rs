@@ -1,0 +1,44 @@
+//! Counts shown on pages, remembered for some seconds: counting every row at every view is what
+//! makes user lists slow.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use chrono::NaiveDateTime;
+
+use crate::models::UserFilter;
+
+/// How old a count may be.
+const MAX_AGE: chrono::Duration = chrono::Duration::seconds(10);
+/// How many filters are remembered; beyond it the cache starts anew.
+const MAX_ENTRIES: usize = 1000;
+
+/// Remembers how many users fit a filter.
+#[derive(Debug, Default)]
+pub struct CountCache {
+    entries: Mutex<HashMap<UserFilter, (NaiveDateTime, u64)>>,
+}
+
+impl CountCache {
+    /// The count for `filter`, if it is at most ten seconds old at `now`.
+    #[must_use]
+    pub fn get(&self, filter: &UserFilter, now: NaiveDateTime) -> Option<u64> {
+        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, count) = entries.get(filter)?;
+        (now - *at <= MAX_AGE).then_some(*count)
+    }
+
+    /// Remembers a count taken at `now`.
+    pub fn put(&self, filter: UserFilter, count: u64, now: NaiveDateTime) {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        if entries.len() >= MAX_ENTRIES {
+            entries.clear();
+        }
+        entries.insert(filter, (now, count));
+    }
+
+    /// Forgets everything: called when users changed here.
+    pub fn clear(&self) {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}

@@ -1,0 +1,107 @@
+//! The database: one connection type for SQLite and PostgreSQL, its pool, its errors, migrations.
+//!
+//! The rest of the server writes its queries once, against [`DbConn`]. Two rules:
+//!
+//! - Writes of more than one statement go through [`write_transaction!`](crate::write_transaction),
+//!   which takes SQLite's write lock at its begin, so that two writers queue instead of failing.
+//! - Whoever may be cancelled (a handler whose client goes away) runs them inside [`to_end`]:
+//!   a transaction dropped half-way would return its connection to the pool still open.
+
+pub mod migrate;
+mod pool;
+#[rustfmt::skip]
+pub mod schema;
+
+use std::future::Future;
+
+pub use pool::{Conn, Database};
+
+/// The connection type of this build.
+#[cfg(feature = "sqlite")]
+pub type DbConn = diesel_async::sync_connection_wrapper::SyncConnectionWrapper<diesel::SqliteConnection>;
+/// The connection type of this build.
+#[cfg(feature = "postgres")]
+pub type DbConn = diesel_async::AsyncPgConnection;
+
+/// Diesel's backend of this build.
+#[cfg(feature = "sqlite")]
+pub type Backend = diesel::sqlite::Sqlite;
+/// Diesel's backend of this build.
+#[cfg(feature = "postgres")]
+pub type Backend = diesel::pg::Pg;
+
+/// Why the database did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// No connection could be had, or it broke: worth another try later (HTTP 503).
+    #[error("the database does not answer: {0}")]
+    Unavailable(String),
+    /// The query failed.
+    #[error("the query failed: {0}")]
+    Query(diesel::result::Error),
+    /// A migration failed, or the schema is newer than this program.
+    #[error("the migration failed: {0}")]
+    Migration(String),
+    /// The task that ran the work to its end panicked.
+    #[error("the work on the database was interrupted")]
+    Interrupted,
+}
+
+impl From<diesel::result::Error> for DbError {
+    fn from(error: diesel::result::Error) -> Self {
+        use diesel::result::{DatabaseErrorKind, Error};
+        match &error {
+            Error::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand, _)
+            | Error::BrokenTransactionManager => Self::Unavailable(error.to_string()),
+            Error::DatabaseError(DatabaseErrorKind::Unknown, information)
+                if is_passing_trouble(information.message()) =>
+            {
+                Self::Unavailable(error.to_string())
+            }
+            _ => Self::Query(error),
+        }
+    }
+}
+
+/// Texts of SQLite and PostgreSQL for trouble that passes: locks, disk, shutdown, no slots left.
+fn is_passing_trouble(message: &str) -> bool {
+    const TEXTS: [&str; 8] = [
+        "database is locked",
+        "disk is full",
+        "disk I/O error",
+        "readonly database",
+        "shutting down",
+        "terminating connection",
+        "too many clients",
+        "connection closed",
+    ];
+    TEXTS.iter().any(|text| message.contains(text))
+}
+
+/// Runs `work` in a task of its own and waits for it, so that it comes to its end even when the
+/// caller is dropped.
+///
+/// # Errors
+/// What `work` fails with, or [`DbError::Interrupted`] when it panics.
+pub async fn to_end<T, E>(work: impl Future<Output = Result<T, E>> + Send + 'static) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<DbError> + Send + 'static,
+{
+    match tokio::spawn(work).await {
+        Ok(result) => result,
+        Err(_) => Err(DbError::Interrupted.into()),
+    }
+}
+
+/// Runs an async closure `async |conn| …` in one write transaction on `$conn`; its `Err` rolls back.
+#[macro_export]
+macro_rules! write_transaction {
+    ($conn:expr, $work:expr) => {{
+        #[cfg(feature = "sqlite")]
+        let result = $conn.immediate_transaction($work).await;
+        #[cfg(feature = "postgres")]
+        let result = diesel_async::AsyncConnection::transaction(&mut *$conn, $work).await;
+        result
+    }};
+}

@@ -1,0 +1,201 @@
+//! The pool of connections, set up for each database.
+
+use std::time::Duration;
+
+use deadpool::Runtime;
+use diesel_async::pooled_connection::AsyncDieselConnectionManager;
+use diesel_async::pooled_connection::deadpool::{Object, Pool};
+
+use super::{DbConn, DbError};
+use crate::config::DatabaseConfig;
+
+/// A connection on loan from the pool.
+pub type Conn = Object<DbConn>;
+
+/// How long a request waits for a free connection before it is answered with 503.
+const WAIT: Duration = Duration::from_secs(5);
+
+/// The database. Cloning is cheap; clones share the pool.
+#[derive(Clone)]
+pub struct Database {
+    pool: Pool<DbConn>,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "Database({:?})", self.pool.status())
+    }
+}
+
+impl Database {
+    /// A pool for `config`. Connects lazily: a database that is down does not stop the start.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`] when the folder of a SQLite file cannot be made, the trust store
+    /// cannot be read, or the build lacks the database that is asked for.
+    pub fn open(config: &DatabaseConfig, trusted: &[Vec<u8>]) -> Result<Self, DbError> {
+        let (manager, size) = backend::manager(config, trusted)?;
+        let pool = Pool::builder(manager)
+            .max_size(size)
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(Some(WAIT))
+            .create_timeout(Some(WAIT))
+            .recycle_timeout(Some(WAIT))
+            .build()
+            .map_err(|error| DbError::Unavailable(error.to_string()))?;
+        Ok(Self { pool })
+    }
+
+    /// A connection, within five seconds.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`].
+    pub async fn conn(&self) -> Result<Conn, DbError> {
+        self.pool
+            .get()
+            .await
+            .map_err(|error| DbError::Unavailable(error.to_string()))
+    }
+
+    /// Closes all connections; later calls fail.
+    pub fn close(&self) {
+        self.pool.close();
+    }
+}
+
+#[cfg(feature = "sqlite")]
+mod backend {
+    //! SQLite: one file, many readers, one writer.
+
+    use super::{AsyncDieselConnectionManager, DatabaseConfig, DbConn, DbError};
+    use diesel::ConnectionError;
+    use diesel_async::pooled_connection::{ManagerConfig, RecyclingMethod};
+    use diesel_async::{AsyncConnection as _, SimpleAsyncConnection as _};
+    use futures_util::FutureExt as _;
+
+    /// WAL lets readers go on beside the writer; NORMAL is durable at each checkpoint and never
+    /// corrupts; a writer waits 5 s for another; 16 MiB of pages are cached a connection.
+    pub(crate) const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
+        PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; \
+        PRAGMA temp_store = MEMORY;";
+
+    /// More readers than this only queue for the two or so cores of a small machine.
+    const CONNECTIONS: usize = 8;
+
+    pub(super) fn manager(
+        config: &DatabaseConfig,
+        _trusted: &[Vec<u8>],
+    ) -> Result<(AsyncDieselConnectionManager<DbConn>, usize), DbError> {
+        let DatabaseConfig::Sqlite { path } = config else {
+            return Err(DbError::Unavailable("this build supports sqlite:// only".to_owned()));
+        };
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::create_dir_all(folder)
+                .map_err(|error| DbError::Unavailable(format!("{}: {error}", folder.display())))?;
+        }
+        let mut manager = ManagerConfig::<DbConn>::default();
+        manager.recycling_method = RecyclingMethod::Fast;
+        manager.custom_setup = Box::new(|path| {
+            let path = path.to_owned();
+            async move {
+                let mut conn = DbConn::establish(&path).await?;
+                conn.batch_execute(PRAGMAS)
+                    .await
+                    .map_err(ConnectionError::CouldntSetupConfiguration)?;
+                Ok(conn)
+            }
+            .boxed()
+        });
+        let path = path.to_string_lossy().into_owned();
+        Ok((AsyncDieselConnectionManager::new_with_config(path, manager), CONNECTIONS))
+    }
+}
+
+#[cfg(feature = "postgres")]
+mod backend {
+    //! PostgreSQL: pure Rust, TLS by rustls.
+
+    use std::sync::Arc;
+
+    use super::{AsyncDieselConnectionManager, DatabaseConfig, DbConn, DbError};
+    use crate::config::SslMode;
+    use diesel::ConnectionError;
+    use diesel_async::SimpleAsyncConnection as _;
+    use diesel_async::pooled_connection::{ManagerConfig, RecyclingMethod};
+    use futures_util::FutureExt as _;
+    use rustls::pki_types::CertificateDer;
+    use rustls::{ClientConfig, RootCertStore};
+
+    /// UTC, so that times need no zone; nobody may hold a transaction or run a query for ever.
+    const SETUP: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '30s'; \
+        SET idle_in_transaction_session_timeout = '30s';";
+
+    const CONNECTIONS: usize = 16;
+
+    pub(super) fn manager(
+        config: &DatabaseConfig,
+        trusted: &[Vec<u8>],
+    ) -> Result<(AsyncDieselConnectionManager<DbConn>, usize), DbError> {
+        let DatabaseConfig::Postgres { url, ssl_mode } = config else {
+            return Err(DbError::Unavailable("this build supports postgres:// only".to_owned()));
+        };
+        let tls = match ssl_mode {
+            SslMode::Disable => None,
+            SslMode::VerifyFull => Some(tls_config(trusted)?),
+        };
+        let mut manager = ManagerConfig::<DbConn>::default();
+        manager.recycling_method = RecyclingMethod::Fast;
+        manager.custom_setup = Box::new(move |url| {
+            let (url, tls) = (url.to_owned(), tls.clone());
+            async move {
+                let mut conn = match tls {
+                    Some(tls) => connect_tls(&url, tls).await?,
+                    None => connect_plain(&url).await?,
+                };
+                conn.batch_execute(SETUP)
+                    .await
+                    .map_err(ConnectionError::CouldntSetupConfiguration)?;
+                Ok(conn)
+            }
+            .boxed()
+        });
+        Ok((AsyncDieselConnectionManager::new_with_config(url.0.as_str(), manager), CONNECTIONS))
+    }
+
+    /// The system's certificates, the public ones, and `EXTRA_CA_FILE`'s.
+    fn tls_config(trusted: &[Vec<u8>]) -> Result<ClientConfig, DbError> {
+        let mut roots = RootCertStore::empty();
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        roots.add_parsable_certificates(trusted.iter().map(|der| CertificateDer::from(der.clone())));
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .map(|builder| builder.with_root_certificates(roots).with_no_client_auth())
+            .map_err(|error| DbError::Unavailable(error.to_string()))
+    }
+
+    async fn connect_tls(url: &str, tls: ClientConfig) -> diesel::ConnectionResult<DbConn> {
+        let config: tokio_postgres::Config = url.parse().map_err(bad_connection)?;
+        let mut config = config;
+        config.ssl_mode(tokio_postgres::config::SslMode::Require);
+        let (client, connection) = config
+            .connect(tokio_postgres_rustls::MakeRustlsConnect::new(tls))
+            .await
+            .map_err(bad_connection)?;
+        DbConn::try_from_client_and_connection(client, connection).await
+    }
+
+    async fn connect_plain(url: &str) -> diesel::ConnectionResult<DbConn> {
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
+            .await
+            .map_err(bad_connection)?;
+        DbConn::try_from_client_and_connection(client, connection).await
+    }
+
+    /// tokio-postgres' short text, with its cause and without the URL.
+    fn bad_connection(error: tokio_postgres::Error) -> ConnectionError {
+        use std::error::Error as _;
+        let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
+        ConnectionError::BadConnection(format!("{error}{cause}"))
+    }
+}

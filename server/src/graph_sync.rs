@@ -1,0 +1,134 @@
+//! Microsoft Graph data of a person, fetched once in a while and kept with its age: pages show
+//! what is kept and never wait for Graph once there is something.
+
+use std::time::Duration;
+
+use chrono::NaiveDateTime;
+use secrecy::SecretString;
+use tokio::task::JoinHandle;
+
+use crate::db::DbError;
+use crate::graph::{GraphClient, GraphError};
+use crate::models::{Grant, GraphCache, User};
+use crate::state::AppState;
+use crate::tokens;
+
+/// Kept data older than this is fetched again after it was shown.
+const FRESH_FOR: chrono::Duration = chrono::Duration::hours(1);
+/// How long the very first view of a profile waits for Graph.
+const FIRST_WAIT: Duration = Duration::from_secs(4);
+
+/// A time in RFC 3339, to the second.
+#[must_use]
+pub fn rfc3339(at: NaiveDateTime) -> String {
+    at.and_utc().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+/// Fetches the person's data in the background: after a sign-in, and when it has grown old. The
+/// handle may be waited for or dropped.
+pub fn spawn(state: &AppState, user: &User, access_token: SecretString) -> Option<JoinHandle<()>> {
+    let graph = state.graph.clone()?;
+    let (state, user) = (state.clone(), user.clone());
+    let tasks = state.tasks.clone();
+    Some(tasks.spawn(async move {
+        if let Err(error) = fetch(&state, &graph, &user, &access_token).await {
+            tracing::warn!(%error, "Graph data could not be kept");
+        }
+    }))
+}
+
+/// The kept parts (`me`, `manager`) of a person. When nothing is kept yet, waits some seconds for
+/// Graph; when it is old, fetches it again behind the page.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn kept(state: &AppState, user: &User) -> Result<Vec<GraphCache>, DbError> {
+    let mut conn = state.db.conn().await?;
+    let parts = GraphCache::list_texts(&mut conn, &user.id).await?;
+    let now = state.clock.now_utc();
+    let is_fresh = parts.iter().any(|part| now - part.fetched_at < FRESH_FOR);
+    if is_fresh || state.graph.is_none() {
+        return Ok(parts);
+    }
+    let Some(access_token) = access_token(state, &mut conn, user, now).await? else {
+        return Ok(parts);
+    };
+    let fetching = spawn(state, user, access_token);
+    if let Some(fetching) = fetching.filter(|_| parts.is_empty()) {
+        drop(conn);
+        // Late or failed: the page says so, and the next view shows what has come by then.
+        let _ = tokio::time::timeout(FIRST_WAIT, fetching).await;
+        let mut conn = state.db.conn().await?;
+        return Ok(GraphCache::list_texts(&mut conn, &user.id).await?);
+    }
+    Ok(parts)
+}
+
+/// The person's live access token.
+async fn access_token(
+    state: &AppState,
+    conn: &mut crate::db::DbConn,
+    user: &User,
+    now: NaiveDateTime,
+) -> Result<Option<SecretString>, DbError> {
+    let grant = Grant::find_by_user(conn, &user.id, tokens::GRAPH).await?;
+    let Some(grant) = grant.filter(|grant| grant.state == "live" && grant.expires_at > now) else {
+        return Ok(None);
+    };
+    Ok(tokens::open(&state.config.tokens.keys, &grant).ok().map(|tokens| tokens.access_token))
+}
+
+/// Fetches each part; a part that fails keeps its last content and says why.
+async fn fetch(state: &AppState, graph: &GraphClient, user: &User, token: &SecretString) -> Result<(), DbError> {
+    let (me, manager, photo) = tokio::join!(graph.me(token, &user.subject), graph.manager(token), graph.photo(token));
+    let me = me.map(|me| to_json(&Some(me)));
+    let manager = manager.map(|manager| to_json(&manager));
+    let photo = photo.map(|photo| photo.map_or_else(nothing, |photo| (photo.content_type.to_owned(), photo.bytes)));
+    for (part, result) in [("photo", photo), ("me", me), ("manager", manager)] {
+        keep(state, &user.id, part, result).await?;
+    }
+    Ok(())
+}
+
+type Content = (String, Vec<u8>);
+
+fn nothing() -> Content {
+    (String::new(), Vec::new())
+}
+
+fn to_json<T: serde::Serialize>(value: &Option<T>) -> Content {
+    match value.as_ref().map(serde_json::to_vec) {
+        Some(Ok(json)) => ("application/json".to_owned(), json),
+        _ => nothing(),
+    }
+}
+
+async fn keep(state: &AppState, user_id: &str, part: &str, result: Result<Content, GraphError>) -> Result<(), DbError> {
+    let problem = result.as_ref().err().map(in_words).unwrap_or_default();
+    let mut conn = state.db.conn().await?;
+    if !problem.is_empty() && GraphCache::note_problem(&mut conn, user_id, part, &problem).await? > 0 {
+        return Ok(());
+    }
+    let (content_type, body) = result.unwrap_or_else(|_| nothing());
+    let row = GraphCache {
+        user_id: user_id.to_owned(),
+        part: part.to_owned(),
+        content_type,
+        body,
+        problem,
+        fetched_at: state.clock.now_utc(),
+    };
+    row.put(&mut conn).await?;
+    Ok(())
+}
+
+fn in_words(error: &GraphError) -> String {
+    match error {
+        GraphError::Unauthorized { .. } => "Microsoft Graph wants you to sign in again.",
+        GraphError::Forbidden => "This application may not read this part.",
+        GraphError::Throttled { .. } => "Microsoft Graph asked to slow down; it is tried again later.",
+        GraphError::Unavailable { .. } => "Microsoft Graph does not answer right now.",
+        GraphError::Unexpected { .. } => "Microsoft Graph answered something unexpected.",
+    }
+    .to_owned()
+}

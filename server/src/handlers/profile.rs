@@ -1,0 +1,65 @@
+//! One's own profile: the photo, ending one's sessions.
+
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Redirect, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use super::auth::SIGNED_OUT_PATH;
+use super::redirect_with;
+use crate::acts::{self, Act, ActResult, By};
+use crate::cookies::Notice;
+use crate::crypto::digest;
+use crate::error::AppError;
+use crate::handlers::admin::ActRequest;
+use crate::models::GraphCache;
+use crate::state::AppState;
+use crate::viewer::CurrentUser;
+
+/// `GET /profile/photo`: the cached photo, an image and nothing else (G-04).
+///
+/// # Errors
+/// 404 when there is none.
+pub async fn photo(
+    State(state): State<AppState>,
+    viewer: CurrentUser,
+    headers: HeaderMap,
+) -> Result<Response, AppError> {
+    let mut conn = state.db.conn().await?;
+    let photo = GraphCache::find(&mut conn, &viewer.user.id, "photo").await?;
+    let photo = photo.filter(|photo| photo.content_type.starts_with("image/")).ok_or(AppError::NotFound)?;
+    let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest(&photo.body)));
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == etag.as_bytes());
+    let content_type = HeaderValue::from_str(&photo.content_type).map_err(AppError::internal)?;
+    let common = [(header::ETAG, etag), (header::CACHE_CONTROL, "private, max-age=300".to_owned())];
+    if known {
+        return Ok((StatusCode::NOT_MODIFIED, common).into_response());
+    }
+    Ok((common, [(header::CONTENT_TYPE, content_type)], photo.body).into_response())
+}
+
+/// `POST /profile/sessions/{id}/end`: one of one's own.
+///
+/// # Errors
+/// 400 for a form that is not from this session.
+pub async fn end_own_session(Path(id): Path<String>, request: ActRequest) -> Result<Response, AppError> {
+    let (state, viewer, by) = request.into_parts();
+    let act = Act::EndSession { session_id: id.clone(), only_of: Some(viewer.user.id.clone()) };
+    let result = acts::run(&state, act, by).await?;
+    if viewer.session.id == id {
+        return Ok(Redirect::to(SIGNED_OUT_PATH).into_response());
+    }
+    let notice = if result == ActResult::Done { Notice::SessionEnded } else { Notice::SessionGone };
+    Ok(redirect_with(&state, "/profile", notice))
+}
+
+/// `POST /profile/sign-out-everywhere`: all of one's sessions, this one too.
+///
+/// # Errors
+/// As [`end_own_session`].
+pub async fn sign_out_everywhere(request: ActRequest) -> Result<Response, AppError> {
+    let (state, viewer, by): (AppState, CurrentUser, By) = request.into_parts();
+    acts::run(&state, Act::SignOut { user_id: viewer.user.id }, by).await?;
+    Ok(Redirect::to(SIGNED_OUT_PATH).into_response())
+}

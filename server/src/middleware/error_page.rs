@@ -1,0 +1,250 @@
+//! Turns errors into pages: HTML for people, problem details (RFC 9457) for programs.
+//!
+//! It replaces the body of what an [`AppError`](crate::error::AppError) made, of what axum itself
+//! refuses (no such route, method, media type, body) and of a handler that panicked. Pages that a
+//! handler rendered itself pass through.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use app::model::Theme;
+use askama::Template as _;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
+use axum::http::{HeaderValue, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use futures_util::FutureExt as _;
+
+use super::request_id::RequestId;
+use crate::assets;
+use crate::error::{AppError, Notice};
+use crate::pages::{ErrorPage, Frame};
+
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
+
+static PANICS: AtomicU64 = AtomicU64::new(0);
+
+/// How many handlers have panicked since the start.
+#[must_use]
+pub fn panics() -> u64 {
+    PANICS.load(Ordering::Relaxed)
+}
+
+/// Middleware: runs the rest, catches its panics, and renders the page of an error.
+pub async fn render(request: Request, next: Next) -> Response {
+    let reader = Reader::of(&request);
+    // A handler owns all that it changes; what it shares is behind locks and transactions.
+    let outcome = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    let response = outcome.unwrap_or_else(|panic| panicked(panic.as_ref()));
+    if needs_page(&response) {
+        reader.page(response)
+    } else {
+        response
+    }
+}
+
+/// The theme that the cookie `theme` asks for; takes the `Cookie` header.
+#[must_use]
+pub fn theme(cookies: Option<&HeaderValue>) -> Theme {
+    let cookies = cookies.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut values = cookies
+        .split(';')
+        .filter_map(|cookie| cookie.trim().strip_prefix("theme="));
+    match values.next() {
+        Some("light") => Theme::Light,
+        Some("dark") => Theme::Dark,
+        _ => Theme::System,
+    }
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Response {
+    PANICS.fetch_add(1, Ordering::Relaxed);
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    AppError::internal(format!("a handler panicked: {}", text.unwrap_or("no message"))).into_response()
+}
+
+/// Errors of ours, and those that axum answers with a line of text or nothing. Service
+/// unavailable is left alone, because probes answer so in plain text.
+fn needs_page(response: &Response) -> bool {
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return false;
+    }
+    let content_type = response.headers().get(CONTENT_TYPE);
+    let is_bare = content_type.is_none_or(|value| value.as_bytes().starts_with(b"text/plain"));
+    let is_ours = response.extensions().get::<Notice>().is_some();
+    is_ours || (is_bare && status != StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// What a request says about whom the page is for. Cheap to keep: nothing is read before an error.
+struct Reader {
+    accept: Option<HeaderValue>,
+    cookies: Option<HeaderValue>,
+    uri: Uri,
+    id: Option<RequestId>,
+}
+
+impl Reader {
+    fn of(request: &Request) -> Self {
+        Self {
+            accept: request.headers().get(ACCEPT).cloned(),
+            cookies: request.headers().get(COOKIE).cloned(),
+            uri: request.uri().clone(),
+            id: request.extensions().get().cloned(),
+        }
+    }
+
+    /// The response with the page as its body; status and other headers stay.
+    fn page(&self, mut response: Response) -> Response {
+        let notice = response.extensions_mut().remove::<Notice>().unwrap_or_default();
+        let page = self.words(response.status(), &notice);
+        let (content_type, body) = if self.is_program() {
+            (PROBLEM, problem(&page))
+        } else {
+            (HTML, page.render().unwrap_or_else(|_| page.title.to_owned()))
+        };
+        response.headers_mut().insert(CONTENT_TYPE, content_type);
+        response.headers_mut().remove(CONTENT_LENGTH);
+        *response.body_mut() = Body::from(body);
+        response
+    }
+
+    fn words<'a>(&'a self, status: StatusCode, notice: &'a Notice) -> ErrorPage<'a> {
+        let frame = Frame::new(
+            theme(self.cookies.as_ref()),
+            assets::stylesheet_url(),
+            assets::favicon_url(),
+        );
+        let id = self.id.as_ref().map_or("", |id| id.0.as_str());
+        let page = ErrorPage::new(frame, status.as_u16(), id);
+        let (fixer, remedy) = notice.remedy.unwrap_or((page.fixer, page.remedy));
+        ErrorPage {
+            title: notice.title.unwrap_or(page.title),
+            what: notice.what.as_deref().unwrap_or(page.what),
+            fixer,
+            remedy,
+            ..page
+        }
+    }
+
+    /// Whether the answer is for a program: below `/api/`, or asked for.
+    fn is_program(&self) -> bool {
+        let path = self.uri.path();
+        path == "/api" || path.starts_with("/api/") || self.accept.as_ref().is_some_and(prefers_json)
+    }
+}
+
+/// RFC 9457 section 3, with the request id as an extension member.
+fn problem(page: &ErrorPage<'_>) -> String {
+    let status = StatusCode::from_u16(page.status).ok();
+    let title = status
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or(page.title);
+    serde_json::json!({
+        "type": "about:blank",
+        "title": title,
+        "status": page.status,
+        "detail": page.what,
+        "request_id": page.request_id,
+    })
+    .to_string()
+}
+
+/// Whether JSON is wanted more than HTML (RFC 9110 section 12.5.1): by quality, then by being
+/// named rather than covered by a wildcard. Whoever names neither gets the page for people.
+fn prefers_json(accept: &HeaderValue) -> bool {
+    let ranges = accept.to_str().unwrap_or_default();
+    wish(
+        ranges,
+        &["application/json", "application/problem+json"],
+        "application/*",
+    ) > wish(ranges, &["text/html"], "text/*")
+}
+
+/// The quality in thousandths, and how precisely the type is named.
+fn wish(ranges: &str, types: &[&str], wildcard: &str) -> (u16, u8) {
+    let wishes = ranges.split(',').map(|range| {
+        let (range, parameters) = range.split_once(';').unwrap_or((range, ""));
+        let range = range.trim();
+        let precision = match range {
+            _ if types.iter().any(|kind| kind.eq_ignore_ascii_case(range)) => 3,
+            _ if range == wildcard => 2,
+            "*/*" => 1,
+            _ => return (0, 0),
+        };
+        (quality(parameters), precision)
+    });
+    // The most precise range decides about a type; its quality then about the types.
+    let most_precise = wishes.max_by_key(|(quality, precision)| (*precision, *quality));
+    most_precise.filter(|(quality, _)| *quality > 0).unwrap_or_default()
+}
+
+/// The weight `q` among the parameters of a range, in thousandths; 1000 without one, 0 for what
+/// is no number (RFC 9110 section 12.4.2).
+pub(crate) fn quality(parameters: &str) -> u16 {
+    let mut weights = parameters
+        .split(';')
+        .filter_map(|parameter| parameter.trim().strip_prefix("q="));
+    let weight = weights.next().map_or(Ok(1.0), str::parse::<f32>).unwrap_or(0.0);
+    (weight.clamp(0.0, 1.0) * 1000.0).round() as u16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_for_those_who_want_it_more_than_html() {
+        for (accept, wants_json) in [
+            ("application/json", true),
+            ("application/problem+json", true),
+            ("application/json, text/plain, */*", true),
+            ("text/html;q=0.8, application/json", true),
+            ("application/json, */*;q=0.5", true),
+            ("application/*", true),
+            ("text/html, application/json", false),
+            ("application/json;q=0.9, text/html", false),
+            ("application/json;q=0", false),
+            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false),
+            ("*/*", false),
+            ("image/png", false),
+            ("", false),
+            ("application/json;q=x", false),
+            (",;,q=1", false),
+        ] {
+            assert_eq!(prefers_json(&HeaderValue::from_static(accept)), wants_json, "{accept}");
+        }
+    }
+
+    #[test]
+    fn weights_are_clamped() {
+        for (parameters, weight) in [
+            ("", 1000),
+            ("q=0.5", 500),
+            ("q=7", 1000),
+            ("q=-1", 0),
+            ("q=NaN", 0),
+            ("v=1; q=0.25", 250),
+        ] {
+            assert_eq!(quality(parameters), weight, "{parameters}");
+        }
+    }
+
+    #[test]
+    fn the_theme_is_what_the_cookie_says() {
+        for (cookies, expected) in [
+            ("theme=dark", Theme::Dark),
+            ("__Host-id=1; theme=light", Theme::Light),
+            ("theme=<script>", Theme::System),
+            ("mytheme=dark", Theme::System),
+        ] {
+            assert_eq!(theme(Some(&HeaderValue::from_static(cookies))), expected, "{cookies}");
+        }
+        assert_eq!(theme(None), Theme::System);
+    }
+}

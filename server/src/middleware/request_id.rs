@@ -1,0 +1,141 @@
+//! Gives each request its id, its span and its line in the log.
+//!
+//! The id is what a person copies from an error page and what an operator searches the log for.
+//! Queries, cookies and bodies never enter the log: they may hold codes, states and tokens.
+
+use std::net::IpAddr;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
+use axum::middleware::Next;
+use axum::response::Response;
+use tracing::Instrument as _;
+use uuid::Uuid;
+
+use super::client::{self, ClientInfo, TrustedProxies};
+
+/// Carries the id, in requests of trusted proxies and in every response.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The most bytes of a path that are logged.
+const LOGGED_PATH_LENGTH: usize = 512;
+
+/// The id of a request; an extension of every request.
+///
+/// A UUID of version 7 in 36 characters, or what a trusted proxy calls the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestId(pub String);
+
+impl RequestId {
+    fn of(request: &Request, proxies: &TrustedProxies) -> Self {
+        let given = request.headers().get(X_REQUEST_ID).and_then(plain);
+        let given = given.filter(|_| proxies.contains(client::peer(request)));
+        Self(given.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned))
+    }
+}
+
+/// The text of a header that is short and holds nothing but letters, digits, `-`, `_` and `.`.
+fn plain(value: &HeaderValue) -> Option<&str> {
+    let text = value.to_str().ok()?;
+    let fits = (8..=64).contains(&text.len());
+    let is_plain = text
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    (fits && is_plain).then_some(text)
+}
+
+/// Middleware: puts [`RequestId`] and [`ClientInfo`] into the request and the id into the
+/// response, runs the rest within a span that names the id, and logs the request at its end.
+pub async fn identify(State(proxies): State<TrustedProxies>, mut request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = RequestId::of(&request, &proxies);
+    let client = ClientInfo::of(&request, &proxies);
+    let (method, uri, address) = (request.method().clone(), request.uri().clone(), client.address);
+    // At the level of errors, so that no filter separates an error from its request.
+    let span = tracing::error_span!("request", request_id = id.0);
+    let header = HeaderValue::from_str(&id.0);
+    request.extensions_mut().insert(client);
+    request.extensions_mut().insert(id);
+    async move {
+        let mut response = next.run(request).await;
+        if let Ok(header) = header {
+            response.headers_mut().insert(X_REQUEST_ID, header);
+        }
+        log(&method, &uri, response.status(), started, address);
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// One line a request; static files and probes, which come by the second, only when asked for.
+fn log(method: &Method, uri: &Uri, status: StatusCode, started: Instant, address: IpAddr) {
+    let path = bounded(uri.path());
+    let status = status.as_u16();
+    let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    if is_quiet(path) {
+        tracing::debug!(%method, path, status, duration_us, client = %address, "request");
+    } else {
+        tracing::info!(%method, path, status, duration_us, client = %address, "request");
+    }
+}
+
+fn is_quiet(path: &str) -> bool {
+    path.starts_with("/assets/") || matches!(path, "/favicon.ico" | "/healthz" | "/readyz")
+}
+
+/// The start of `path`, cut between characters.
+fn bounded(path: &str) -> &str {
+    let longest = path.len().min(LOGGED_PATH_LENGTH);
+    let mut starts = (0..=longest).rev().map(|end| path.get(..end));
+    starts.find_map(|start| start).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn id(given: &str, trusted: &str) -> String {
+        let proxies = TrustedProxies::new(vec![trusted.parse().expect("a network")]);
+        let request = Request::builder().header(X_REQUEST_ID, given).body(Body::empty());
+        RequestId::of(&request.expect("a request"), &proxies).0
+    }
+
+    #[test]
+    fn s_11_the_id_of_a_stranger_does_not_count() {
+        let id = id("0123456789abcdef", "10.0.0.0/8");
+        assert_eq!(Uuid::parse_str(&id).expect("a UUID").get_version_num(), 7);
+        assert_eq!(id.len(), 36);
+    }
+
+    #[test]
+    fn s_11_a_proxy_names_the_request_if_the_name_is_short_and_plain() {
+        for plain in ["0123456789abcdef", "01JD-abc_1.2", "a".repeat(64).as_str()] {
+            assert_eq!(id(plain, "127.0.0.0/8"), plain);
+        }
+        let long = "a".repeat(65);
+        for odd in [
+            "short",
+            "with blank",
+            "<script>alert(1)</script>",
+            "a\tb-0123456",
+            "",
+            long.as_str(),
+        ] {
+            assert_ne!(id(odd, "127.0.0.0/8"), odd);
+        }
+    }
+
+    #[test]
+    fn a_logged_path_is_bounded_between_characters() {
+        assert_eq!(bounded("/short"), "/short");
+        assert_eq!(bounded(&"/".repeat(9_000)).len(), LOGGED_PATH_LENGTH);
+        assert_eq!(
+            bounded(&format!("/{}", "ü".repeat(9_000))).len(),
+            LOGGED_PATH_LENGTH - 1
+        );
+    }
+}

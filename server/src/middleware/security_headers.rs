@@ -1,0 +1,278 @@
+//! The security headers of every response, and the nonce that lets our own scripts run.
+//!
+//! All values are made once; per response only the nonce is spliced in. Sources: OWASP Secure
+//! Headers and Content Security Policy cheat sheets, OWASP ASVS 5.0 section 3.4, CSP Level 3.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{self, HeaderName};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::middleware::Next;
+use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use url::Url;
+
+use crate::crypto::{self, CryptoError};
+
+/// The one page that the provider may frame (OpenID Connect Front-Channel Logout 1.0, section 3).
+const FRONT_CHANNEL_LOGOUT: &str = "/auth/front-channel-logout";
+
+/// Two years, as the HSTS preload list asks for at least one.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const DENY: HeaderValue = HeaderValue::from_static("DENY");
+
+/// What is the same for every response.
+static FIXED: [(HeaderName, HeaderValue); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    // Nothing leaves to other sites, so no code or state either; our own forms keep their Origin and Referer.
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("cross-origin-opener-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ),
+];
+
+/// The nonce of one response, 128 random bits in base64; an extension of every request.
+///
+/// A script that carries it may run. Empty when the system gave no randomness: then none may.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Nonce(pub String);
+
+impl Nonce {
+    fn mint() -> Result<Self, CryptoError> {
+        crypto::random_bytes::<16>().map(|bytes| Self(URL_SAFE_NO_PAD.encode(bytes)))
+    }
+}
+
+/// What the headers depend on.
+#[derive(Clone, Debug, Default)]
+pub struct HeaderSettings {
+    /// Whether people reach the application over https: then HSTS is sent.
+    pub https: bool,
+    /// Where forms may lead besides here. Browsers check it for redirects after a POST too, so
+    /// the provider's origin belongs here. URLs, of which the origin counts, or CSP sources.
+    pub form_action: Vec<String>,
+    /// Who may frame the front-channel logout page: the provider. URLs or CSP sources.
+    pub logout_frame_ancestors: Vec<String>,
+}
+
+/// The header values, ready to send. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct SecurityHeaders(Arc<Values>);
+
+#[derive(Debug)]
+struct Values {
+    https: bool,
+    policy: PolicyTemplate,
+    logout_policy: PolicyTemplate,
+}
+
+impl SecurityHeaders {
+    /// Makes the values. What is no source of a Content Security Policy is left out.
+    #[must_use]
+    pub fn new(settings: &HeaderSettings) -> Self {
+        let form_action = sources("'self'", &settings.form_action);
+        let framers = match settings.logout_frame_ancestors.as_slice() {
+            [] => "'none'".to_owned(),
+            framers => sources("", framers),
+        };
+        Self(Arc::new(Values {
+            https: settings.https,
+            policy: PolicyTemplate::new(&form_action, "'none'"),
+            logout_policy: PolicyTemplate::new(&form_action, &framers),
+        }))
+    }
+
+    /// Sets every header on a response to `path`; only a `Cache-Control` of its own is kept.
+    fn apply(&self, headers: &mut HeaderMap, nonce: &Nonce, may_be_framed: bool) {
+        for (name, value) in &FIXED {
+            headers.insert(name, value.clone());
+        }
+        headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
+        headers.remove(header::SERVER);
+        if self.0.https {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        }
+        let policy = if may_be_framed {
+            headers.remove(header::X_FRAME_OPTIONS);
+            &self.0.logout_policy
+        } else {
+            headers.insert(header::X_FRAME_OPTIONS, DENY);
+            &self.0.policy
+        };
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy.with(nonce));
+    }
+}
+
+/// A Content Security Policy, cut where the nonce goes.
+#[derive(Debug)]
+struct PolicyTemplate {
+    before: &'static str,
+    after: String,
+}
+
+impl PolicyTemplate {
+    fn new(form_action: &str, frame_ancestors: &str) -> Self {
+        let after = format!(
+            "' 'strict-dynamic' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; object-src 'none'; \
+             base-uri 'none'; frame-ancestors {frame_ancestors}; form-action {form_action}"
+        );
+        Self {
+            before: "default-src 'self'; script-src 'nonce-",
+            after,
+        }
+    }
+
+    fn with(&self, nonce: &Nonce) -> HeaderValue {
+        let policy = [self.before, &nonce.0, &self.after].concat();
+        // Its parts are plain ASCII, so this never falls back; were it to, nothing may load.
+        HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+    }
+}
+
+/// `first` and the sources among `given`, separated by spaces.
+fn sources(first: &str, given: &[String]) -> String {
+    let mut list = first.to_owned();
+    for source in given.iter().filter_map(|text| source(text)) {
+        if !list.is_empty() {
+            list.push(' ');
+        }
+        list.push_str(&source);
+    }
+    list
+}
+
+/// The origin of a URL, or a source that is none, such as `https:`.
+fn source(text: &str) -> Option<String> {
+    match Url::parse(text) {
+        Ok(url) if url.has_host() => Some(url.origin().ascii_serialization()),
+        _ => {
+            let is_source = |byte: u8| byte.is_ascii_graphic() && byte != b';' && byte != b',';
+            (!text.is_empty() && text.bytes().all(is_source)).then(|| text.to_owned())
+        }
+    }
+}
+
+/// Middleware: puts a fresh [`Nonce`] into the request and the headers on the response.
+pub async fn protect(State(headers): State<SecurityHeaders>, mut request: Request, next: Next) -> Response {
+    let nonce = Nonce::mint().unwrap_or_default();
+    let may_be_framed = request.uri().path() == FRONT_CHANNEL_LOGOUT;
+    request.extensions_mut().insert(nonce.clone());
+    let mut response = next.run(request).await;
+    headers.apply(response.headers_mut(), &nonce, may_be_framed);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(settings: &HeaderSettings, may_be_framed: bool) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let nonce = Nonce("abc".to_owned());
+        SecurityHeaders::new(settings).apply(&mut headers, &nonce, may_be_framed);
+        headers
+    }
+
+    fn entra() -> HeaderSettings {
+        let provider = vec!["https://login.microsoftonline.com/tenant".to_owned()];
+        HeaderSettings {
+            https: true,
+            form_action: provider.clone(),
+            logout_frame_ancestors: provider,
+        }
+    }
+
+    fn policy(headers: &HeaderMap) -> &str {
+        headers[header::CONTENT_SECURITY_POLICY].to_str().expect("text")
+    }
+
+    #[test]
+    fn h_06_the_policy_lets_nothing_run_without_the_nonce() {
+        assert_eq!(
+            policy(&headers(&entra(), false)),
+            "default-src 'self'; script-src 'nonce-abc' 'strict-dynamic' 'wasm-unsafe-eval'; style-src 'self'; \
+             img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
+             form-action 'self' https://login.microsoftonline.com"
+        );
+    }
+
+    #[test]
+    fn h_06_a_setting_cannot_smuggle_in_a_directive() {
+        for odd in [
+            "https://x.example; script-src *",
+            "'self'; script-src *",
+            "a b",
+            "",
+            "ü",
+            "x,y",
+        ] {
+            let settings = HeaderSettings {
+                form_action: vec![odd.to_owned()],
+                ..HeaderSettings::default()
+            };
+            let headers = headers(&settings, false);
+            let policy = policy(&headers);
+            assert_eq!(policy.matches("script-src").count(), 1, "{odd}: {policy}");
+            assert!(policy.is_ascii() && !policy.contains('*'), "{odd}: {policy}");
+        }
+    }
+
+    #[test]
+    fn h_06_a_source_that_is_no_url_is_kept() {
+        let settings = HeaderSettings {
+            form_action: vec!["https:".to_owned()],
+            ..HeaderSettings::default()
+        };
+        assert!(policy(&headers(&settings, false)).ends_with("form-action 'self' https:"));
+    }
+
+    #[test]
+    fn h_07_the_provider_alone_may_frame_the_logout_page() {
+        let framed = headers(&entra(), true);
+        assert!(policy(&framed).contains("; frame-ancestors https://login.microsoftonline.com;"));
+        assert!(!framed.contains_key(header::X_FRAME_OPTIONS));
+        let nobody = headers(&HeaderSettings::default(), true);
+        assert!(policy(&nobody).contains("; frame-ancestors 'none';"));
+    }
+
+    #[test]
+    fn h_08_hsts_is_for_https_alone() {
+        let hsts = header::STRICT_TRANSPORT_SECURITY;
+        assert_eq!(headers(&entra(), false)[&hsts], "max-age=63072000; includeSubDomains");
+        assert!(!headers(&HeaderSettings::default(), false).contains_key(&hsts));
+    }
+
+    #[test]
+    fn h_08_what_a_handler_set_gives_way_but_for_its_caching() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=60"));
+        headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("unsafe-url"));
+        headers.insert(header::SERVER, HeaderValue::from_static("axum/0.8"));
+        SecurityHeaders::new(&entra()).apply(&mut headers, &Nonce::default(), false);
+        assert_eq!(headers[header::CACHE_CONTROL], "private, max-age=60");
+        assert_eq!(
+            headers.get_all(header::REFERRER_POLICY).iter().collect::<Vec<_>>(),
+            ["same-origin"]
+        );
+        assert!(!headers.contains_key(header::SERVER));
+    }
+
+    #[test]
+    fn h_06_nonces_have_128_bits_and_differ() {
+        let [one, other] = [(); 2].map(|()| Nonce::mint().expect("randomness").0);
+        assert_ne!(one, other);
+        assert_eq!(URL_SAFE_NO_PAD.decode(one).expect("base64").len(), 16);
+    }
+}

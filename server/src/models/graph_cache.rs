@@ -1,0 +1,89 @@
+//! What Microsoft Graph said last about a user, with its age.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use crate::db::DbConn;
+use crate::db::schema::graph_cache;
+
+/// One part of what Graph knows about a user.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = graph_cache)]
+pub struct GraphCache {
+    /// Whose data it is.
+    pub user_id: String,
+    /// `me`, `manager` or `photo`.
+    pub part: String,
+    /// Media type of `body`; empty when Graph has nothing.
+    pub content_type: String,
+    /// JSON, or an image.
+    pub body: Vec<u8>,
+    /// Why the last fetch failed, in words; empty when it did not.
+    pub problem: String,
+    /// The last successful fetch.
+    pub fetched_at: NaiveDateTime,
+}
+
+impl GraphCache {
+    /// Writes the part, over what was there.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn put(&self, conn: &mut DbConn) -> QueryResult<usize> {
+        diesel::insert_into(graph_cache::table)
+            .values(self)
+            .on_conflict((graph_cache::user_id, graph_cache::part))
+            .do_update()
+            .set(self)
+            .execute(conn)
+            .await
+    }
+
+    /// Notes why a part could not be fetched and leaves its content as it is.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn note_problem(conn: &mut DbConn, user_id: &str, part: &str, problem: &str) -> QueryResult<usize> {
+        diesel::update(graph_cache::table.find((user_id, part)))
+            .set(graph_cache::problem.eq(problem))
+            .execute(conn)
+            .await
+    }
+
+    /// One part.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn find(conn: &mut DbConn, user_id: &str, part: &str) -> QueryResult<Option<Self>> {
+        graph_cache::table
+            .find((user_id, part))
+            .select(Self::as_select())
+            .first(conn)
+            .await
+            .optional()
+    }
+
+    /// All parts but the photo, which is large and has a route of its own.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn list_texts(conn: &mut DbConn, user_id: &str) -> QueryResult<Vec<Self>> {
+        graph_cache::table
+            .filter(graph_cache::user_id.eq(user_id).and(graph_cache::part.ne("photo")))
+            .select(Self::as_select())
+            .load(conn)
+            .await
+    }
+
+    /// Whether a photo is cached.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn has_photo(conn: &mut DbConn, user_id: &str) -> QueryResult<bool> {
+        let photo = graph_cache::table
+            .find((user_id, "photo"))
+            .filter(graph_cache::content_type.ne(""));
+        diesel::select(diesel::dsl::exists(photo)).get_result(conn).await
+    }
+}

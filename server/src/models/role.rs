@@ -1,0 +1,150 @@
+//! Roles: the provider's and the local ones are kept apart; `users.roles` is their union.
+
+use std::collections::BTreeSet;
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use crate::db::DbConn;
+use crate::db::schema::{user_roles, users};
+
+/// Where a role comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoleSource {
+    /// The provider's groups and app roles, by `ROLE_MAPPING`: replaced at each sync.
+    Provider,
+    /// An administrator, the command line or `ADMIN_USERS`: stays until revoked here.
+    Local,
+}
+
+impl RoleSource {
+    /// The name in the database.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Local => "local",
+        }
+    }
+}
+
+/// A role that a user holds from one source.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = user_roles)]
+pub struct UserRole {
+    /// Who holds it.
+    pub user_id: String,
+    /// Which: `admin`.
+    pub role: String,
+    /// `provider` or `local`.
+    pub source: String,
+    /// Since when.
+    pub granted_at: NaiveDateTime,
+}
+
+impl UserRole {
+    /// The roles of a user, by name and source.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn list_by_user(conn: &mut DbConn, user_id: &str) -> QueryResult<Vec<Self>> {
+        user_roles::table
+            .filter(user_roles::user_id.eq(user_id))
+            .order((user_roles::role, user_roles::source))
+            .select(Self::as_select())
+            .load(conn)
+            .await
+    }
+
+    /// The names of all roles that anybody holds.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn list_names(conn: &mut DbConn) -> QueryResult<Vec<String>> {
+        user_roles::table
+            .select(user_roles::role)
+            .distinct()
+            .order(user_roles::role)
+            .load(conn)
+            .await
+    }
+}
+
+/// Grants `role` from `source`; says whether it is new. Run it in a transaction.
+///
+/// # Errors
+/// From the database.
+pub async fn grant_role(
+    conn: &mut DbConn,
+    user_id: &str,
+    role: &str,
+    source: RoleSource,
+    now: NaiveDateTime,
+) -> QueryResult<bool> {
+    let row = UserRole {
+        user_id: user_id.to_owned(),
+        role: role.to_owned(),
+        source: source.name().to_owned(),
+        granted_at: now,
+    };
+    let added = diesel::insert_into(user_roles::table)
+        .values(&row)
+        .on_conflict_do_nothing()
+        .execute(conn)
+        .await?;
+    update_effective(conn, user_id).await?;
+    Ok(added > 0)
+}
+
+/// Revokes `role` from `source`; says whether it was there. Run it in a transaction.
+///
+/// # Errors
+/// From the database.
+pub async fn revoke_role(conn: &mut DbConn, user_id: &str, role: &str, source: RoleSource) -> QueryResult<bool> {
+    let row = user_roles::table.find((user_id, role, source.name()));
+    let removed = diesel::delete(row).execute(conn).await?;
+    update_effective(conn, user_id).await?;
+    Ok(removed > 0)
+}
+
+/// Makes `roles` the provider's roles of the user; says whether anything changed. Run it in a
+/// transaction.
+///
+/// # Errors
+/// From the database.
+pub async fn set_provider_roles(
+    conn: &mut DbConn,
+    user_id: &str,
+    roles: &BTreeSet<String>,
+    now: NaiveDateTime,
+) -> QueryResult<bool> {
+    let held: BTreeSet<String> = UserRole::list_by_user(conn, user_id)
+        .await?
+        .into_iter()
+        .filter(|held| held.source == RoleSource::Provider.name())
+        .map(|held| held.role)
+        .collect();
+    for role in held.difference(roles) {
+        revoke_role(conn, user_id, role, RoleSource::Provider).await?;
+    }
+    for role in roles.difference(&held) {
+        grant_role(conn, user_id, role, RoleSource::Provider, now).await?;
+    }
+    Ok(held != *roles)
+}
+
+/// Writes the union of all sources to `users.roles`.
+async fn update_effective(conn: &mut DbConn, user_id: &str) -> QueryResult<()> {
+    let roles: BTreeSet<String> = UserRole::list_by_user(conn, user_id)
+        .await?
+        .into_iter()
+        .map(|held| held.role)
+        .collect();
+    let roles: Vec<String> = roles.into_iter().collect();
+    diesel::update(users::table.find(user_id))
+        .set(users::roles.eq(roles.join(" ")))
+        .execute(conn)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,77 @@
+//! Sign-in transactions that were used: a state serves once.
+
+use chrono::NaiveDateTime;
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+
+use crate::db::DbConn;
+use crate::db::schema::used_transactions;
+
+/// A used sign-in transaction.
+#[derive(Clone, Debug, Queryable, Selectable, Insertable)]
+#[diesel(table_name = used_transactions)]
+pub struct UsedTransaction {
+    /// SHA-256 of the state.
+    pub state_hash: Vec<u8>,
+    /// The session that it began.
+    pub session_id: Option<String>,
+    /// Where the sign-in went on to.
+    pub next: String,
+    /// When the row may go: the transaction could no longer be used anyway.
+    pub expires_at: NaiveDateTime,
+}
+
+impl UsedTransaction {
+    /// Uses the state up; `false` when it was used before.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn insert(&self, conn: &mut DbConn) -> QueryResult<bool> {
+        let inserted = diesel::insert_into(used_transactions::table)
+            .values(self)
+            .on_conflict_do_nothing()
+            .execute(conn)
+            .await?;
+        Ok(inserted > 0)
+    }
+
+    /// Notes the session that the transaction began.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn set_session(conn: &mut DbConn, state_hash: &[u8], session_id: &str) -> QueryResult<usize> {
+        diesel::update(used_transactions::table.find(state_hash))
+            .set(used_transactions::session_id.eq(session_id))
+            .execute(conn)
+            .await
+    }
+
+    /// The used transaction of this state.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn find(conn: &mut DbConn, state_hash: &[u8]) -> QueryResult<Option<Self>> {
+        used_transactions::table
+            .find(state_hash)
+            .select(Self::as_select())
+            .first(conn)
+            .await
+            .optional()
+    }
+
+    /// Deletes up to `limit` rows that are over.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn purge(conn: &mut DbConn, now: NaiveDateTime, limit: i64) -> QueryResult<usize> {
+        let hashes: Vec<Vec<u8>> = used_transactions::table
+            .filter(used_transactions::expires_at.le(now))
+            .select(used_transactions::state_hash)
+            .limit(limit)
+            .load(conn)
+            .await?;
+        diesel::delete(used_transactions::table.filter(used_transactions::state_hash.eq_any(hashes)))
+            .execute(conn)
+            .await
+    }
+}

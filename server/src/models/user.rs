@@ -1,0 +1,388 @@
+//! Users: upsert by identity, look-up, and the filtered list that pages by key.
+
+use chrono::{DateTime, NaiveDateTime};
+use diesel::prelude::*;
+use diesel::upsert::excluded;
+use diesel_async::RunQueryDsl;
+
+use super::Cursor;
+use crate::db::schema::{user_roles, users};
+use crate::db::{Backend, DbConn};
+
+/// A user, as stored.
+#[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
+#[diesel(table_name = users)]
+pub struct User {
+    /// UUID; in URLs.
+    pub id: String,
+    /// Tenant id, or issuer.
+    pub realm: String,
+    /// Object id, or subject.
+    pub subject: String,
+    /// User principal name; for display.
+    pub upn: String,
+    /// Display name; may be empty.
+    pub display_name: String,
+    /// E-mail; may be empty, never an identity.
+    pub email: String,
+    /// Given name; may be empty.
+    pub given_name: String,
+    /// Family name; may be empty.
+    pub family_name: String,
+    /// Job title by `CLAIM_MAPPING`; may be empty.
+    pub job_title: String,
+    /// Department by `CLAIM_MAPPING`; may be empty.
+    pub department: String,
+    /// By `BOOLEAN_CLAIM_MAPPING`.
+    pub is_external: bool,
+    /// `member` or `guest`.
+    pub user_type: String,
+    /// `active` or `disabled`.
+    pub status: String,
+    /// Effective roles, sorted, separated by blanks.
+    pub roles: String,
+    /// Claims shown on the profile: a JSON object.
+    pub claims: String,
+    /// First seen.
+    pub created_at: NaiveDateTime,
+    /// Last sign-in.
+    pub last_sign_in_at: NaiveDateTime,
+    /// Last sync from the provider.
+    pub synced_at: NaiveDateTime,
+}
+
+/// What a sign-in writes about a user.
+#[derive(Clone, Debug, Insertable)]
+#[diesel(table_name = users)]
+pub struct NewUser {
+    /// Used when the identity is new.
+    pub id: String,
+    /// Tenant id, or issuer.
+    pub realm: String,
+    /// Object id, or subject.
+    pub subject: String,
+    /// User principal name.
+    pub upn: String,
+    /// Lower case of `upn`.
+    pub upn_fold: String,
+    /// Display name.
+    pub display_name: String,
+    /// Lower case of `display_name`.
+    pub name_fold: String,
+    /// E-mail.
+    pub email: String,
+    /// Lower case of `email`.
+    pub email_fold: String,
+    /// Given name.
+    pub given_name: String,
+    /// Family name.
+    pub family_name: String,
+    /// Job title.
+    pub job_title: String,
+    /// Department.
+    pub department: String,
+    /// From outside the organisation.
+    pub is_external: bool,
+    /// `member` or `guest`.
+    pub user_type: String,
+    /// `active`, for a new user; an upsert leaves the status as it is.
+    pub status: String,
+    /// Claims for the profile.
+    pub claims: String,
+    /// For a new user.
+    pub created_at: NaiveDateTime,
+    /// This sign-in.
+    pub last_sign_in_at: NaiveDateTime,
+    /// This sync.
+    pub synced_at: NaiveDateTime,
+}
+
+impl NewUser {
+    /// Inserts the user, or updates what the provider masters on the row with this identity.
+    /// Two first sign-ins at once make one row: the unique index decides.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn upsert(&self, conn: &mut DbConn) -> QueryResult<User> {
+        diesel::insert_into(users::table)
+            .values(self)
+            .on_conflict((users::realm, users::subject))
+            .do_update()
+            .set((
+                users::upn.eq(excluded(users::upn)),
+                users::upn_fold.eq(excluded(users::upn_fold)),
+                users::display_name.eq(excluded(users::display_name)),
+                users::name_fold.eq(excluded(users::name_fold)),
+                users::email.eq(excluded(users::email)),
+                users::email_fold.eq(excluded(users::email_fold)),
+                users::given_name.eq(excluded(users::given_name)),
+                users::family_name.eq(excluded(users::family_name)),
+                users::job_title.eq(excluded(users::job_title)),
+                users::department.eq(excluded(users::department)),
+                users::is_external.eq(excluded(users::is_external)),
+                users::user_type.eq(excluded(users::user_type)),
+                users::claims.eq(excluded(users::claims)),
+                users::last_sign_in_at.eq(excluded(users::last_sign_in_at)),
+                users::synced_at.eq(excluded(users::synced_at)),
+            ))
+            .returning(User::as_returning())
+            .get_result(conn)
+            .await
+    }
+}
+
+/// Which users a list shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct UserFilter {
+    /// Words, each of which must occur in UPN, name or e-mail, or be the object id.
+    pub q: String,
+    /// `active` or `disabled`.
+    pub status: Option<String>,
+    /// An effective role.
+    pub role: Option<String>,
+    /// `member` or `guest`.
+    pub user_type: Option<String>,
+}
+
+/// Which part of the list is shown.
+#[derive(Clone, Debug)]
+pub struct UserWindow {
+    /// `upn`, `name`, `email`, `last_sign_in` or `created`; anything else is `upn`.
+    pub sort: &'static str,
+    /// Descending order.
+    pub descending: bool,
+    /// Rows after this one.
+    pub after: Option<Cursor>,
+    /// Rows before this one; wins over `after`.
+    pub before: Option<Cursor>,
+    /// The last rows.
+    pub end: bool,
+    /// How many rows.
+    pub limit: u32,
+}
+
+impl UserWindow {
+    /// Whether the rows are read from their end, and come reversed.
+    fn is_backward(&self) -> bool {
+        self.end || self.before.is_some()
+    }
+
+    fn cursor(&self) -> Option<&Cursor> {
+        if self.end {
+            return None;
+        }
+        self.before.as_ref().or(self.after.as_ref())
+    }
+}
+
+type UserQuery<'a> = users::BoxedQuery<'a, Backend>;
+
+impl User {
+    /// The user with this id.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn find(conn: &mut DbConn, id: &str) -> QueryResult<Option<Self>> {
+        users::table
+            .find(id)
+            .select(Self::as_select())
+            .first(conn)
+            .await
+            .optional()
+    }
+
+    /// The user with this identity.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn find_by_identity(conn: &mut DbConn, realm: &str, subject: &str) -> QueryResult<Option<Self>> {
+        users::table
+            .filter(users::realm.eq(realm).and(users::subject.eq(subject)))
+            .select(Self::as_select())
+            .first(conn)
+            .await
+            .optional()
+    }
+
+    /// Sets the status; says whether it changed.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn set_status(conn: &mut DbConn, id: &str, status: &str) -> QueryResult<bool> {
+        let changed = diesel::update(users::table.filter(users::id.eq(id).and(users::status.ne(status))))
+            .set(users::status.eq(status))
+            .execute(conn)
+            .await?;
+        Ok(changed > 0)
+    }
+
+    /// How many active users hold `role`, other than the user `except`.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn count_others_with_role(conn: &mut DbConn, role: &str, except: &str) -> QueryResult<i64> {
+        let holders = user_roles::table
+            .filter(user_roles::role.eq(role))
+            .select(user_roles::user_id);
+        users::table
+            .filter(users::id.eq_any(holders))
+            .filter(users::status.eq("active").and(users::id.ne(except)))
+            .count()
+            .get_result(conn)
+            .await
+    }
+
+    /// How many users fit.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn count(conn: &mut DbConn, filter: &UserFilter) -> QueryResult<i64> {
+        filtered(filter).count().get_result(conn).await
+    }
+
+    /// One more row than `window.limit` if there are more, in the order of the window, or from its
+    /// end backwards for `before` and `end`: reverse them then.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn list(conn: &mut DbConn, filter: &UserFilter, window: &UserWindow) -> QueryResult<Vec<Self>> {
+        let query = filtered(filter);
+        let query = match window.sort {
+            "name" => by_text(query, users::name_fold, window),
+            "email" => by_text(query, users::email_fold, window),
+            "last_sign_in" => by_time(query, users::last_sign_in_at, window),
+            "created" => by_time(query, users::created_at, window),
+            _ => by_text(query, users::upn_fold, window),
+        };
+        query
+            .limit(i64::from(window.limit) + 1)
+            .select(Self::as_select())
+            .load(conn)
+            .await
+    }
+
+    /// The cursor of this row in the order `sort`.
+    #[must_use]
+    pub fn cursor(&self, sort: &str) -> Cursor {
+        let key = match sort {
+            "name" => self.display_name.to_lowercase(),
+            "email" => self.email.to_lowercase(),
+            "last_sign_in" => self.last_sign_in_at.and_utc().timestamp_micros().to_string(),
+            "created" => self.created_at.and_utc().timestamp_micros().to_string(),
+            _ => self.upn.to_lowercase(),
+        };
+        Cursor { order: sort.to_owned(), key, id: self.id.clone() }
+    }
+
+    /// The effective roles.
+    pub fn role_names(&self) -> impl Iterator<Item = &str> {
+        self.roles.split(' ').filter(|role| !role.is_empty())
+    }
+
+    /// Whether the user may sign in.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.status == "active"
+    }
+
+    /// Whether the user holds `role`.
+    #[must_use]
+    pub fn has_role(&self, role: &str) -> bool {
+        self.role_names().any(|held| held == role)
+    }
+
+    /// The display name, or the UPN without one.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        if self.display_name.is_empty() { &self.upn } else { &self.display_name }
+    }
+}
+
+/// At most this many words are searched for; the rest of a pasted text is ignored.
+const MAX_WORDS: usize = 8;
+
+fn filtered(filter: &UserFilter) -> UserQuery<'_> {
+    let mut query = users::table.into_boxed();
+    if let Some(status) = &filter.status {
+        query = query.filter(users::status.eq(status));
+    }
+    if let Some(user_type) = &filter.user_type {
+        query = query.filter(users::user_type.eq(user_type));
+    }
+    if let Some(role) = &filter.role {
+        let holders = user_roles::table
+            .filter(user_roles::role.eq(role))
+            .select(user_roles::user_id);
+        query = query.filter(users::id.eq_any(holders));
+    }
+    for word in filter.q.split_whitespace().take(MAX_WORDS) {
+        let word = word.to_lowercase();
+        let pattern = format!("%{}%", escape_like(&word));
+        query = query.filter(
+            users::upn_fold
+                .like(pattern.clone())
+                .escape('\\')
+                .or(users::name_fold.like(pattern.clone()).escape('\\'))
+                .or(users::email_fold.like(pattern).escape('\\'))
+                .or(users::subject.eq(word)),
+        );
+    }
+    query
+}
+
+/// Makes `%` and `_` mean themselves in a `LIKE` pattern.
+fn escape_like(word: &str) -> String {
+    word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+/// Orders by `$column` and starts at the cursor. `key >= k AND (key > k OR id > i)` lets both
+/// databases start in the index, where `key > k OR (key = k AND id > i)` would scan.
+macro_rules! windowed {
+    ($query:ident, $column:ident, $window:ident, $parse:expr) => {{
+        let ascending = $window.descending == $window.is_backward();
+        let cursor = $window.cursor().and_then(|cursor| Some(($parse(&cursor.key)?, cursor.id.clone())));
+        let query = match cursor {
+            Some((key, id)) if ascending => {
+                $query.filter($column.ge(key.clone()).and($column.gt(key).or(users::id.gt(id))))
+            }
+            Some((key, id)) => $query.filter($column.le(key.clone()).and($column.lt(key).or(users::id.lt(id)))),
+            None => $query,
+        };
+        if ascending {
+            query.order(($column.asc(), users::id.asc()))
+        } else {
+            query.order(($column.desc(), users::id.desc()))
+        }
+    }};
+}
+
+fn by_text<'a, C>(query: UserQuery<'a>, column: C, window: &UserWindow) -> UserQuery<'a>
+where
+    C: Column<Table = users::table, SqlType = diesel::sql_types::Text>
+        + diesel::expression::ValidGrouping<(), IsAggregate = diesel::expression::is_aggregate::No>
+        + AppearsOnTable<users::table>
+        + diesel::query_builder::QueryFragment<Backend>
+        + diesel::query_builder::QueryId
+        + Copy
+        + Send
+        + 'static,
+{
+    windowed!(query, column, window, |key: &str| Some(key.to_owned()))
+}
+
+fn by_time<'a, C>(query: UserQuery<'a>, column: C, window: &UserWindow) -> UserQuery<'a>
+where
+    C: Column<Table = users::table, SqlType = diesel::sql_types::Timestamp>
+        + diesel::expression::ValidGrouping<(), IsAggregate = diesel::expression::is_aggregate::No>
+        + AppearsOnTable<users::table>
+        + diesel::query_builder::QueryFragment<Backend>
+        + diesel::query_builder::QueryId
+        + Copy
+        + Send
+        + 'static,
+{
+    windowed!(query, column, window, |key: &str| {
+        let micros = key.parse().ok()?;
+        Some(DateTime::from_timestamp_micros(micros)?.naive_utc())
+    })
+}

@@ -1,0 +1,76 @@
+//! Every route in one list, and the layers around them.
+
+use axum::Router;
+use axum::routing::{get, post};
+use cookie::SameSite;
+use tower_sessions::{Expiry, SessionManagerLayer};
+
+use crate::assets;
+use crate::cookies::host_name;
+use crate::handlers::{admin, auth, health, pages, profile, theme};
+use crate::config::ProviderKind;
+use crate::middleware::{self, StackSettings};
+use crate::session_store::DieselStore;
+use crate::state::AppState;
+use crate::viewer;
+
+/// The application as a service: routes, sessions, and what is around every response.
+pub fn build(state: AppState) -> Router {
+    let routes = Router::new()
+        // Signing in and out.
+        .route("/auth/sign-in", get(auth::sign_in_page).post(auth::begin))
+        .route(auth::CALLBACK_PATH, get(auth::callback_query).post(auth::callback_form))
+        .route("/auth/sign-out", post(auth::sign_out))
+        .route(auth::SIGNED_OUT_PATH, get(auth::signed_out_page))
+        .route("/auth/front-channel-logout", get(auth::front_channel_logout))
+        // One's own.
+        .route("/profile/photo", get(profile::photo))
+        .route("/profile/sessions/{id}/end", post(profile::end_own_session))
+        .route("/profile/sign-out-everywhere", post(profile::sign_out_everywhere))
+        .route("/theme", post(theme::choose))
+        // Administrators.
+        .route("/admin/users/{id}/disable", post(admin::disable_user))
+        .route("/admin/users/{id}/enable", post(admin::enable_user))
+        .route("/admin/users/{id}/roles", post(admin::change_role))
+        .route("/admin/users/{id}/sign-out", post(admin::sign_out_user))
+        .route("/admin/sessions/{id}/end", post(admin::end_session))
+        .route("/admin/grants/{id}/refresh", post(admin::refresh_now))
+        .route("/admin/grants/{id}/forget", post(admin::forget_grant))
+        // The pages: app/src/routes.rs lists them.
+        .merge(pages::routes(&state))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), viewer::authenticate))
+        .layer(session_layer(&state));
+    let routes = routes
+        // Neither of these has a session.
+        .route("/healthz", get(health::live))
+        .route("/readyz", get(health::ready))
+        .route("/assets/{file}", get(assets::serve))
+        .route("/favicon.ico", get(assets::favicon));
+    middleware::apply(routes.with_state(state.clone()), &stack_settings(&state))
+}
+
+fn stack_settings(state: &AppState) -> StackSettings {
+    let config = &state.config;
+    let provider_url = match &config.provider.kind {
+        ProviderKind::Entra { authority, .. } => authority.clone(),
+        ProviderKind::Generic { issuer } => issuer.clone(),
+    };
+    StackSettings {
+        public_url: config.public_url.clone(),
+        trusted_proxies: config.trusted_proxies.clone(),
+        auth_rate_limit: config.auth_rate_limit,
+        provider_urls: vec![provider_url],
+    }
+}
+
+/// Lax, since the way back from the provider is a cross-site navigation (`security.md` L-17); the
+/// browser forgets it at its end, the server earlier.
+fn session_layer(state: &AppState) -> SessionManagerLayer<DieselStore> {
+    let https = state.config.public_url.is_https();
+    SessionManagerLayer::new(DieselStore::new(state.clone()))
+        .with_name(host_name("id", https))
+        .with_secure(https)
+        .with_http_only(true)
+        .with_same_site(SameSite::Lax)
+        .with_expiry(Expiry::OnSessionEnd)
+}

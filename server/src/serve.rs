@@ -1,0 +1,169 @@
+//! `server serve`: from settings to a listening process, and down again without losing work.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+
+use crate::clock::Clock;
+use crate::config::build::Build;
+use crate::config::dotenv::Environment;
+use crate::config::problems::Problems;
+use crate::config::settings::Settings;
+use crate::db::{DbError, migrate};
+use crate::jobs;
+use crate::router;
+use crate::state::{AppState, BuildError};
+
+/// How long a start waits for a database that does not answer yet.
+const DATABASE_TRIES: u32 = 30;
+/// How long requests and jobs may take to end at a shutdown (`security.md` F-35).
+const DRAIN: Duration = Duration::from_secs(30);
+
+/// Why the server did not start, or ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The settings.
+    #[error("{0}")]
+    Settings(Problems),
+    /// Building the application.
+    #[error(transparent)]
+    Build(#[from] BuildError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// What a command was asked cannot be done.
+    #[error("{0}")]
+    Command(String),
+    /// The listener, or the emulator's.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was tried.
+        what: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// Who can sign in during development, and where.
+#[derive(Clone, Debug, Default)]
+pub struct DevSignIn {
+    /// The emulator's address.
+    pub base_url: String,
+    /// The personas.
+    pub personas: Vec<String>,
+}
+
+/// Validates the settings and builds the application.
+///
+/// # Errors
+/// [`ServeError`] with every problem of the settings at once.
+pub fn build(settings: &Settings, environment: &Environment, dev: Option<&DevSignIn>) -> Result<AppState, ServeError> {
+    let build = Build::current(settings, dev.is_some());
+    let config = settings.validate(&build, environment).map_err(ServeError::Settings)?;
+    let personas = dev.map(|dev| dev.personas.clone()).unwrap_or_default();
+    Ok(AppState::new(config, Clock::system(), personas)?)
+}
+
+/// The application for a command that needs the database only: in development without a provider,
+/// the provider's settings are made up, since nothing is asked of it.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_for_command(settings: &Settings, environment: &Environment) -> Result<AppState, ServeError> {
+    let mut settings = settings.clone();
+    if cfg!(debug_assertions) && settings.name_no_provider() {
+        settings.entra_tenant_id = Some(uuid::Uuid::nil().to_string());
+        settings.entra_client_id = Some(uuid::Uuid::nil().to_string());
+        settings.entra_client_secret = Some("not used".to_owned());
+        let build = Build { dev: true, ..Build::current(&settings, true) };
+        let config = settings.validate(&build, environment).map_err(ServeError::Settings)?;
+        return Ok(AppState::new(config, Clock::system(), Vec::new())?);
+    }
+    build(&settings, environment, None)
+}
+
+/// Serves until the process is told to end (SIGTERM, SIGINT), then lets work under way finish.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve(state: AppState, dev: Option<DevSignIn>) -> Result<(), ServeError> {
+    migrate_when_there(&state).await?;
+    let address = state.config.bind_addr;
+    let io = |source| ServeError::Io { what: format!("listening on {address} (BIND_ADDR)"), source };
+    let listener = TcpListener::bind(address).await.map_err(io)?;
+    jobs::start(&state);
+    announce(&state, dev.as_ref());
+    let service = router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
+    let shutdown = state.shutdown.clone();
+    let server = axum::serve(listener, service).with_graceful_shutdown(async move { shutdown.cancelled().await });
+    let server = tokio::spawn(async move { server.await });
+    told_to_end().await;
+    tracing::info!("shutting down: no new requests, work under way may finish");
+    state.shutdown.cancel();
+    state.tasks.close();
+    let drained = async {
+        let _ = server.await;
+        state.tasks.wait().await;
+    };
+    if tokio::time::timeout(DRAIN, drained).await.is_err() {
+        tracing::warn!("some work did not finish within 30 s");
+    }
+    state.db.close();
+    Ok(())
+}
+
+async fn migrate_when_there(state: &AppState) -> Result<(), ServeError> {
+    let mut tries = 0;
+    loop {
+        match migrate::run(&state.db).await {
+            Ok(applied) if applied.is_empty() => return Ok(()),
+            Ok(applied) => {
+                tracing::info!(?applied, "migrations ran");
+                return Ok(());
+            }
+            Err(DbError::Unavailable(reason)) if tries < DATABASE_TRIES => {
+                tries += 1;
+                tracing::warn!(%reason, tries, "waiting for the database");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Tells a developer where to go and who can sign in; a log line for everybody else.
+fn announce(state: &AppState, dev: Option<&DevSignIn>) {
+    let url = state.config.public_url.origin();
+    tracing::info!(%url, address = %state.config.bind_addr, "listening");
+    let Some(dev) = dev else {
+        return;
+    };
+    let personas: Vec<String> = dev.personas.iter().map(|persona| format!("    {persona}")).collect();
+    eprintln!(
+        "\n  {} is at {url}\n  Sign in with the Entra emulator ({}) as one of\n{}\n",
+        app::brand::TITLE,
+        dev.base_url,
+        personas.join("\n"),
+    );
+}
+
+#[cfg(unix)]
+async fn told_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let interrupt = tokio::signal::ctrl_c();
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = interrupt => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        Err(_) => drop(interrupt.await),
+    }
+}
+
+#[cfg(not(unix))]
+async fn told_to_end() {
+    drop(tokio::signal::ctrl_c().await);
+}

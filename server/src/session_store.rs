@@ -1,0 +1,135 @@
+//! tower-sessions on Diesel. A row exists only for somebody who has signed in; the table holds a
+//! digest of the id, and the columns that the admin pages need.
+//!
+//! A save never brings an ended session back (`security.md` F-33: it is an `UPDATE`), and the
+//! absolute end travels with the sign-in, so that a renewed id does not extend it.
+
+use async_trait::async_trait;
+use chrono::{DateTime, NaiveDateTime, Utc};
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use tower_sessions::session::{Id, Record};
+use tower_sessions::session_store::{Error, Result, SessionStore};
+
+use crate::crypto::digest;
+use crate::db::{DbError, to_end};
+use crate::models::{NewSession, SessionRecord};
+use crate::state::AppState;
+
+/// The one key of a session's data.
+pub const SIGNED_IN: &str = "signed_in";
+
+/// What a session knows about its sign-in.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedIn {
+    /// The row's id: the same for the whole life of the session, also when the cookie is renewed.
+    pub session_id: String,
+    /// Who signed in.
+    pub user_id: String,
+    /// The provider's session id, for front-channel logout.
+    pub sid: Option<String>,
+    /// Entra's opaque `login_hint` claim, sent as `logout_hint` at sign-out.
+    pub login_hint: Option<String>,
+    /// When the provider authenticated the person.
+    pub auth_time: Option<DateTime<Utc>>,
+    /// The authentication context that was proven (Entra `acrs`).
+    pub auth_context: Option<String>,
+    /// Client address at the sign-in.
+    pub address: String,
+    /// User agent at the sign-in.
+    pub user_agent: String,
+    /// Absolute end.
+    pub expires_at: DateTime<Utc>,
+}
+
+/// Stores sessions in the table `sessions`.
+#[derive(Clone, Debug)]
+pub struct DieselStore {
+    state: AppState,
+}
+
+impl DieselStore {
+    /// A store on the application's database, clock and time-outs.
+    #[must_use]
+    pub fn new(state: AppState) -> Self {
+        Self { state }
+    }
+
+    fn new_session(&self, record: &Record) -> Result<NewSession> {
+        let value = record.data.get(SIGNED_IN).cloned().unwrap_or_default();
+        let signed_in: SignedIn = serde_json::from_value(value).map_err(|error| Error::Encode(error.to_string()))?;
+        let now = self.state.clock.now_utc();
+        Ok(NewSession {
+            id: signed_in.session_id,
+            id_hash: hash(record.id),
+            user_id: signed_in.user_id,
+            sid: signed_in.sid,
+            address: signed_in.address,
+            user_agent: signed_in.user_agent,
+            data: encode(record)?,
+            created_at: now,
+            last_seen_at: now,
+            expires_at: signed_in.expires_at.naive_utc(),
+        })
+    }
+}
+
+#[async_trait]
+impl SessionStore for DieselStore {
+    async fn create(&self, record: &mut Record) -> Result<()> {
+        let mut session = self.new_session(record)?;
+        let mut conn = self.state.db.conn().await.map_err(backend)?;
+        while !session.insert(&mut conn).await.map_err(query)? {
+            record.id = Id::default();
+            session.id_hash = hash(record.id);
+        }
+        Ok(())
+    }
+
+    async fn save(&self, record: &Record) -> Result<()> {
+        let data = encode(record)?;
+        let mut conn = self.state.db.conn().await.map_err(backend)?;
+        SessionRecord::save_data(&mut conn, &hash(record.id), &data).await.map_err(query)?;
+        Ok(())
+    }
+
+    async fn load(&self, id: &Id) -> Result<Option<Record>> {
+        let mut conn = self.state.db.conn().await.map_err(backend)?;
+        let found = SessionRecord::find_live(&mut conn, &hash(*id), self.state.live_at()).await;
+        let Some(session) = found.map_err(query)? else {
+            return Ok(None);
+        };
+        let data = serde_json::from_str(&session.data).map_err(|error| Error::Decode(error.to_string()))?;
+        Ok(Some(Record { id: *id, data, expiry_date: offset(session.expires_at) }))
+    }
+
+    async fn delete(&self, id: &Id) -> Result<()> {
+        let (db, hash) = (self.state.db.clone(), hash(*id));
+        let deleted = to_end(async move {
+            let mut conn = db.conn().await?;
+            SessionRecord::delete_by_hash(&mut conn, &hash).await.map_err(DbError::from)
+        });
+        deleted.await.map_err(backend)?;
+        Ok(())
+    }
+}
+
+fn hash(id: Id) -> Vec<u8> {
+    digest(&id.0.to_le_bytes())
+}
+
+fn encode(record: &Record) -> Result<String> {
+    serde_json::to_string(&record.data).map_err(|error| Error::Encode(error.to_string()))
+}
+
+fn backend(error: DbError) -> Error {
+    Error::Backend(error.to_string())
+}
+
+fn query(error: diesel::result::Error) -> Error {
+    backend(error.into())
+}
+
+fn offset(at: NaiveDateTime) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(at.and_utc().timestamp()).unwrap_or(OffsetDateTime::UNIX_EPOCH)
+}

@@ -1,0 +1,119 @@
+//! The running application: everything that handlers, pages and jobs share.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use leptos::prelude::LeptosOptions;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::counts::CountCache;
+use crate::db::{Database, DbError};
+use crate::graph::GraphClient;
+use crate::http::{HttpClient, HttpError};
+use crate::models::LiveAt;
+use crate::oidc::OidcClient;
+
+/// What the application is made of. Main and tests build it by [`AppState::new`] alike.
+pub struct App {
+    /// The settings.
+    pub config: Config,
+    /// The time.
+    pub clock: Clock,
+    /// The database.
+    pub db: Database,
+    /// The provider that signs people in.
+    pub oidc: OidcClient,
+    /// Microsoft Graph, if the project has it.
+    pub graph: Option<GraphClient>,
+    /// Who can sign in at the emulator, in development; shown on the sign-in page.
+    pub dev_personas: Vec<String>,
+    /// Counts that are shown on pages and may be some seconds old.
+    pub counts: CountCache,
+    /// Wakes the background refresh when a grant was stored.
+    pub grant_stored: Notify,
+    /// Background work that a shutdown waits for.
+    pub tasks: TaskTracker,
+    /// Cancelled at shutdown.
+    pub shutdown: CancellationToken,
+    leptos_options: LeptosOptions,
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("App").field("db", &self.db).finish_non_exhaustive()
+    }
+}
+
+/// A shared handle to the [`App`]; axum's state.
+#[derive(Clone, Debug)]
+pub struct AppState(Arc<App>);
+
+impl Deref for AppState {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.0
+    }
+}
+
+impl FromRef<AppState> for LeptosOptions {
+    fn from_ref(state: &AppState) -> Self {
+        state.leptos_options.clone()
+    }
+}
+
+/// Why the application could not be built.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// The outgoing client.
+    #[error("outgoing calls cannot be set up: {0}")]
+    Http(#[from] HttpError),
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DbError),
+}
+
+impl AppState {
+    /// Builds the application from its settings. Makes no call to the provider or the database.
+    ///
+    /// # Errors
+    /// [`BuildError`] when the pool or the outgoing client cannot be set up.
+    pub fn new(config: Config, clock: Clock, dev_personas: Vec<String>) -> Result<Self, BuildError> {
+        let http = HttpClient::new(&config.http)?;
+        let db = Database::open(&config.database, http.extra_certificates())?;
+        let oidc = OidcClient::new(config.provider.clone(), http.clone(), clock.clone());
+        let graph = config
+            .graph_url
+            .clone()
+            .map(|url| GraphClient::new(url, http, clock.clone()));
+        let leptos_options = LeptosOptions::builder().output_name("app").build();
+        Ok(Self(Arc::new(App {
+            config,
+            clock,
+            db,
+            oidc,
+            graph,
+            dev_personas,
+            counts: CountCache::default(),
+            grant_stored: Notify::new(),
+            tasks: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+            leptos_options,
+        })))
+    }
+}
+
+impl App {
+    /// What a session must satisfy to be live now.
+    #[must_use]
+    pub fn live_at(&self) -> LiveAt {
+        let now = self.clock.now_utc();
+        let idle = chrono::Duration::from_std(self.config.session.idle_timeout).unwrap_or(chrono::Duration::MAX);
+        LiveAt { now, seen_since: now - idle }
+    }
+}

@@ -1,0 +1,225 @@
+//! Refreshing grants: lease, call the provider, write the result or throw it away.
+//!
+//! A lease is a compare-and-swap on the row's version and lasts longer than the call can; so a
+//! grant has at most one call under way, whoever makes it, and a result that comes after a
+//! sign-out, a disable or another sign-in finds another version and is dropped.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+
+use super::{VaultError, due_at, micros, open, seal, spread};
+use crate::config::OnGrantRevoked;
+use crate::db::{DbError, to_end};
+use crate::models::{Grant, GrantFailure, NewAuditEvent, RefreshedGrant, SessionRecord, User};
+use crate::oidc::{RefreshError, TokenSet};
+use crate::state::AppState;
+use crate::write_transaction;
+
+/// Grants taken at a time, and calls under way at once.
+const BATCH: i64 = 200;
+const CONCURRENCY: usize = 32;
+/// First wait after a failure that passes; doubled each time, up to [`MAX_BACKOFF`].
+const BACKOFF: chrono::Duration = chrono::Duration::seconds(2);
+const MAX_BACKOFF: chrono::Duration = chrono::Duration::minutes(5);
+/// Wait after the provider refused this application's own credential: only an operator can help.
+const CREDENTIAL_BACKOFF: chrono::Duration = chrono::Duration::minutes(1);
+
+/// What came of a refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefreshOutcome {
+    /// New tokens are stored.
+    Refreshed,
+    /// It failed and is tried again later.
+    Retrying,
+    /// Only a sign-in helps.
+    NeedsSignIn,
+    /// Somebody else holds the lease, or the grant is gone.
+    Lost,
+}
+
+/// Refreshes every grant that is due now; returns how many were refreshed.
+///
+/// # Errors
+/// [`DbError`] when the due grants cannot be read; failures of single grants are theirs.
+pub async fn refresh_due(state: &AppState) -> Result<usize, DbError> {
+    let mut refreshed = 0;
+    while !state.shutdown.is_cancelled() {
+        let mut conn = state.db.conn().await?;
+        let due = Grant::list_due(&mut conn, state.clock.now_utc(), BATCH).await?;
+        drop(conn);
+        if due.is_empty() {
+            break;
+        }
+        let outcomes: Vec<RefreshOutcome> = futures_util::stream::iter(due)
+            .map(|grant| refresh_logged(state, grant))
+            .buffer_unordered(CONCURRENCY)
+            .collect()
+            .await;
+        let done = outcomes.iter().filter(|outcome| **outcome == RefreshOutcome::Refreshed).count();
+        refreshed += done;
+        if outcomes.iter().all(|outcome| *outcome == RefreshOutcome::Lost) {
+            // Other instances are at the same grants: what they leave is seen at the next look.
+            break;
+        }
+    }
+    Ok(refreshed)
+}
+
+async fn refresh_logged(state: &AppState, grant: Grant) -> RefreshOutcome {
+    let id = grant.id.clone();
+    match refresh_grant(state, grant).await {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            tracing::error!(grant = %id, %error, "the refresh of a grant could not be recorded");
+            RefreshOutcome::Lost
+        }
+    }
+}
+
+/// Refreshes one grant now, unless somebody else does.
+///
+/// # Errors
+/// [`DbError`] when the result cannot be written; the lease then runs out by itself.
+pub async fn refresh_grant(state: &AppState, mut grant: Grant) -> Result<RefreshOutcome, DbError> {
+    let mut conn = state.db.conn().await?;
+    let until = state.clock.now_utc() + lease_time(state.config.http.timeout);
+    if !grant.lease(&mut conn, until).await? {
+        return Ok(RefreshOutcome::Lost);
+    }
+    let Some(user) = User::find(&mut conn, &grant.user_id).await? else {
+        return Ok(RefreshOutcome::Lost);
+    };
+    drop(conn);
+    let tokens = match open(&state.config.tokens.keys, &grant) {
+        Ok(tokens) => tokens,
+        Err(error) => return unreadable(state, grant, &error).await,
+    };
+    let identity = crate::config::IdentityKey { realm: user.realm.clone(), subject: user.subject.clone() };
+    let state = state.clone();
+    // The call may have used the refresh token up: its result must be written, whoever waits.
+    to_end(async move {
+        match state.oidc.refresh(&identity, &tokens, None).await {
+            Ok(fresh) => succeeded(&state, grant, &fresh).await,
+            Err(error) => failed(&state, grant, user, error).await,
+        }
+    })
+    .await
+}
+
+/// Longer than the call can take, so that a lease never ends under a call.
+fn lease_time(http_timeout: Duration) -> chrono::Duration {
+    chrono::Duration::from_std(http_timeout * 3).unwrap_or(MAX_BACKOFF).max(chrono::Duration::seconds(30))
+}
+
+async fn succeeded(state: &AppState, grant: Grant, fresh: &TokenSet) -> Result<RefreshOutcome, DbError> {
+    let sealed = match seal(&state.config.tokens.keys, &grant.id, fresh) {
+        Ok(sealed) => sealed,
+        Err(error) => return unreadable(state, grant, &error.into()).await,
+    };
+    let result = RefreshedGrant {
+        sealed,
+        has_refresh_token: fresh.refresh_token.is_some(),
+        scopes: fresh.scopes.join(" "),
+        expires_at: micros(fresh.expires_at),
+        due_at: due_at(&state.config.tokens, fresh),
+        now: state.clock.now_utc(),
+    };
+    let mut conn = state.db.conn().await?;
+    let kept = grant.refreshed(&mut conn, result).await?;
+    tracing::debug!(grant = %grant.id, kept, "grant refreshed");
+    Ok(if kept { RefreshOutcome::Refreshed } else { RefreshOutcome::Lost })
+}
+
+async fn failed(
+    state: &AppState,
+    grant: Grant,
+    user: User,
+    error: RefreshError,
+) -> Result<RefreshOutcome, DbError> {
+    tracing::warn!(grant = %grant.id, user = %user.id, reason = error.reason(), %error, "a grant was not refreshed");
+    if !error.needs_sign_in() {
+        let failure = GrantFailure {
+            state: "live",
+            error: in_words(&error),
+            due_at: Some(state.clock.now_utc() + backoff(&grant, &error)),
+        };
+        let mut conn = state.db.conn().await?;
+        let kept = grant.failed(&mut conn, failure).await?;
+        return Ok(if kept { RefreshOutcome::Retrying } else { RefreshOutcome::Lost });
+    }
+    let end_sessions = error.grant_revoked() && state.config.tokens.on_grant_revoked == OnGrantRevoked::EndSessions;
+    needs_sign_in(state, grant, user, &error, end_sessions).await
+}
+
+/// One transaction: the grant's state, the end of the sessions by policy, and the audit event.
+async fn needs_sign_in(
+    state: &AppState,
+    grant: Grant,
+    user: User,
+    error: &RefreshError,
+    end_sessions: bool,
+) -> Result<RefreshOutcome, DbError> {
+    let failure = GrantFailure { state: "needs_sign_in", error: in_words(error), due_at: None };
+    let event = NewAuditEvent {
+        kind: if error.grant_revoked() { "grant.revoked" } else { "grant.needs_sign_in" },
+        actor: Some(("system".to_owned(), "system".to_owned())),
+        subject: Some((user.id.clone(), user.upn.clone())),
+        detail: vec![("reason", error.reason().to_owned()), ("sessions_ended", end_sessions.to_string())],
+        ..NewAuditEvent::default()
+    };
+    let now = state.clock.now_utc();
+    let mut conn = state.db.conn().await?;
+    let kept = write_transaction!(conn, async |conn| {
+        if !grant.failed(conn, failure).await? {
+            return Ok::<_, diesel::result::Error>(false);
+        }
+        if end_sessions {
+            SessionRecord::delete_by_user(conn, &user.id).await?;
+        }
+        event.insert(conn, now).await?;
+        Ok(true)
+    })?;
+    Ok(if kept { RefreshOutcome::NeedsSignIn } else { RefreshOutcome::Lost })
+}
+
+/// A row whose tokens cannot be opened is of no use: the next sign-in replaces it.
+async fn unreadable(state: &AppState, grant: Grant, error: &VaultError) -> Result<RefreshOutcome, DbError> {
+    tracing::error!(grant = %grant.id, %error, "a grant's tokens cannot be used");
+    let failure = GrantFailure {
+        state: "needs_sign_in",
+        error: "The stored tokens cannot be opened with the keys of TOKEN_ENCRYPTION_KEYS.".to_owned(),
+        due_at: None,
+    };
+    let mut conn = state.db.conn().await?;
+    grant.failed(&mut conn, failure).await?;
+    Ok(RefreshOutcome::NeedsSignIn)
+}
+
+/// How long to wait before the next try.
+fn backoff(grant: &Grant, error: &RefreshError) -> chrono::Duration {
+    if let Some(wait) = error.retry_after().and_then(|wait| chrono::Duration::from_std(wait).ok()) {
+        return wait + chrono::Duration::milliseconds(spread(2000));
+    }
+    if matches!(error, RefreshError::InvalidClient(_)) {
+        return CREDENTIAL_BACKOFF;
+    }
+    let doublings = u32::try_from(grant.failures).unwrap_or(0).min(8);
+    let wait = (BACKOFF * 2_i32.pow(doublings)).min(MAX_BACKOFF);
+    wait + chrono::Duration::milliseconds(spread(wait.num_milliseconds() / 4))
+}
+
+/// The failure for the admin page: what it is and who can help, without the provider's text.
+fn in_words(error: &RefreshError) -> String {
+    match error {
+        RefreshError::NoRefreshToken => "There is no refresh token: the person signs in again.".to_owned(),
+        RefreshError::Revoked(_) => "The provider has revoked the grant: the person signs in again.".to_owned(),
+        RefreshError::InteractionRequired(_) => "The provider wants the person to sign in again.".to_owned(),
+        RefreshError::InvalidClient(_) => {
+            "The provider refused this application's credential: it is wrong or has expired.".to_owned()
+        }
+        RefreshError::Throttled { .. } => "The provider asked to slow down.".to_owned(),
+        RefreshError::Unavailable { .. } => "The provider did not answer.".to_owned(),
+        RefreshError::Rejected(_) => "The provider's answer was not valid and was dropped.".to_owned(),
+    }
+}

@@ -1,0 +1,331 @@
+//! From verified claims to a user with groups, roles and a grant, in one transaction.
+//!
+//! Used by sign-in. The identity is (tenant, object id) or (issuer, subject), never a name or an
+//! address (`security.md` E-01). What the claims do not say is left as it was: an absent groups
+//! claim or a failing Graph never wipes what is known.
+
+use std::collections::BTreeSet;
+
+use crate::config::{BooleanColumn, Config, IdentityKey, SyncConfig, TextColumn};
+use crate::db::{DbConn, DbError, to_end};
+use crate::middleware::client::ClientInfo;
+use crate::models::{
+    NewAuditEvent, NewUser, RoleSource, User, grant_role, new_id, set_memberships, set_provider_roles,
+};
+use crate::oidc::{Claims, GroupsClaim, SignIn};
+use crate::state::AppState;
+use crate::tokens::{self, VaultError};
+use crate::write_transaction;
+
+/// The role that opens the admin pages.
+pub const ADMIN: &str = "admin";
+
+/// What a sign-in came to.
+#[derive(Clone, Debug)]
+pub enum SyncOutcome {
+    /// The person may come in.
+    SignedIn {
+        /// The user as stored now.
+        user: Box<User>,
+        /// Whether this was their first sign-in.
+        created: bool,
+    },
+    /// The person may not.
+    Refused(Refusal),
+}
+
+/// Why somebody whom the provider signed in may not come in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// An administrator here disabled them.
+    Disabled,
+    /// `CREATE_NEW_USERS` is off and they were never seen.
+    Unknown,
+    /// `BLOCK_GUEST_USERS` is on and they are a guest, or the claims cannot tell.
+    Guest,
+}
+
+impl Refusal {
+    /// Reason code for the audit log.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Disabled => "user.disabled",
+            Self::Unknown => "user.unknown",
+            Self::Guest => "user.guest",
+        }
+    }
+}
+
+/// Why the sync failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SyncError {
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// The vault.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl From<diesel::result::Error> for SyncError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// What one sign-in brings.
+#[derive(Clone, Debug)]
+pub struct SyncInput {
+    /// The verified sign-in.
+    pub sign_in: SignIn,
+    /// Group object ids from the claim, or from Graph on overage; `None`: not known, keep.
+    pub groups: Option<BTreeSet<String>>,
+    /// Who called, for the audit event.
+    pub client: ClientInfo,
+    /// Request id, for the audit event.
+    pub request_id: String,
+}
+
+/// Writes the user, their groups, roles and grant, and the audit event, in one transaction that
+/// runs to its end even if the caller goes away.
+///
+/// # Errors
+/// [`SyncError`]; nothing is written then.
+pub async fn sync(state: &AppState, input: SyncInput) -> Result<SyncOutcome, SyncError> {
+    let state = state.clone();
+    to_end(async move {
+        let mut conn = state.db.conn().await?;
+        let outcome = write_transaction!(conn, async |conn| sync_in_txn(&state, conn, &input).await)?;
+        state.counts.clear();
+        state.grant_stored.notify_one();
+        Ok(outcome)
+    })
+    .await
+}
+
+async fn sync_in_txn(state: &AppState, conn: &mut DbConn, input: &SyncInput) -> Result<SyncOutcome, SyncError> {
+    let identity = &input.sign_in.identity;
+    let known = User::find_by_identity(conn, &identity.realm, &identity.subject).await?;
+    if let Some(refusal) = refusal(&state.config.sync, known.as_ref(), &input.sign_in.claims) {
+        let subject = known.map(|user| (user.id, user.upn));
+        audit_refusal(state, conn, input, subject, refusal).await?;
+        return Ok(SyncOutcome::Refused(refusal));
+    }
+    let now = state.clock.now_utc();
+    let fresh = new_user(&state.config, identity, &input.sign_in.claims, now);
+    let user = fresh.upsert(conn).await?;
+    sync_roles(state, conn, &user, input).await?;
+    sync_groups(state, conn, &user, input).await?;
+    let resource = if state.oidc.is_entra() { tokens::GRAPH } else { tokens::PROVIDER };
+    let config = &state.config.tokens;
+    tokens::store_grant(conn, config, &user.id, resource, &input.sign_in.tokens, state.clock.now()).await?;
+    audit_sign_in(state, conn, input, known.as_ref(), &user).await?;
+    let user = User::find(conn, &user.id).await?.unwrap_or(user);
+    Ok(SyncOutcome::SignedIn { created: known.is_none(), user: Box::new(user) })
+}
+
+fn refusal(config: &SyncConfig, known: Option<&User>, claims: &Claims) -> Option<Refusal> {
+    if known.is_some_and(|user| !user.is_active()) {
+        return Some(Refusal::Disabled);
+    }
+    if known.is_none() && !config.create_new_users {
+        return Some(Refusal::Unknown);
+    }
+    // E-04: with the policy on, a token that does not tell is refused too.
+    if config.block_guest_users && claims.is_guest() != Some(false) {
+        return Some(Refusal::Guest);
+    }
+    None
+}
+
+/// Claims that the profile shows: harmless, and of use to whoever asks why.
+const SHOWN_CLAIMS: [&str; 14] = [
+    "ver",
+    "iss",
+    "tid",
+    "oid",
+    "sub",
+    "preferred_username",
+    "upn",
+    "name",
+    "given_name",
+    "family_name",
+    "email",
+    "acct",
+    "roles",
+    "auth_time",
+];
+
+fn new_user(config: &Config, identity: &IdentityKey, claims: &Claims, now: chrono::NaiveDateTime) -> NewUser {
+    let mapped = |column: TextColumn| {
+        let claim = config.sync.claim_mapping.iter().find(|(mapped, _)| *mapped == column);
+        claim.and_then(|(_, claim)| claims.text(claim))
+    };
+    let text = |column: TextColumn, standard: Option<&str>| {
+        clean(&mapped(column).or_else(|| standard.map(str::to_owned)).unwrap_or_default())
+    };
+    let is_external = config
+        .sync
+        .boolean_claim_mapping
+        .iter()
+        .find(|(column, _)| *column == BooleanColumn::IsExternal)
+        .and_then(|(_, claim)| claims.boolean(claim))
+        .unwrap_or(false);
+    let upn = clean(claims.upn().unwrap_or(&identity.subject));
+    let display_name = text(TextColumn::DisplayName, claims.name());
+    let email = text(TextColumn::Email, claims.email());
+    let shown: serde_json::Map<String, serde_json::Value> = claims
+        .raw()
+        .iter()
+        .filter(|(name, _)| SHOWN_CLAIMS.contains(&name.as_str()))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    NewUser {
+        id: new_id(),
+        realm: identity.realm.clone(),
+        subject: identity.subject.clone(),
+        upn_fold: upn.to_lowercase(),
+        upn,
+        name_fold: display_name.to_lowercase(),
+        display_name,
+        email_fold: email.to_lowercase(),
+        email,
+        given_name: text(TextColumn::GivenName, claims.given_name()),
+        family_name: text(TextColumn::FamilyName, claims.family_name()),
+        job_title: text(TextColumn::JobTitle, None),
+        department: text(TextColumn::Department, None),
+        is_external,
+        user_type: if claims.is_guest() == Some(true) { "guest" } else { "member" }.to_owned(),
+        status: "active".to_owned(),
+        claims: serde_json::Value::Object(shown).to_string(),
+        created_at: now,
+        last_sign_in_at: now,
+        synced_at: now,
+    }
+}
+
+/// Text from a provider as it is stored: no NUL (PostgreSQL refuses it), bounded.
+fn clean(text: &str) -> String {
+    text.chars().filter(|c| *c != '\0').take(512).collect::<String>().trim().to_owned()
+}
+
+async fn sync_roles(state: &AppState, conn: &mut DbConn, user: &User, input: &SyncInput) -> Result<(), SyncError> {
+    let now = state.clock.now_utc();
+    if let Some(roles) = provider_roles(&state.config.sync, input) {
+        set_provider_roles(conn, &user.id, &roles, now).await?;
+    }
+    if state.config.sync.admin_users.contains(&input.sign_in.identity) {
+        grant_role(conn, &user.id, ADMIN, RoleSource::Local, now).await?;
+    }
+    Ok(())
+}
+
+/// Roles by `ROLE_MAPPING`. `None` when some rule names a group and the groups are not known:
+/// then the last known roles stay.
+fn provider_roles(config: &SyncConfig, input: &SyncInput) -> Option<BTreeSet<String>> {
+    let app_roles = input.sign_in.claims.roles();
+    let is_group = |value: &str| uuid::Uuid::parse_str(value).is_ok();
+    if input.groups.is_none() && config.role_mapping.iter().any(|rule| is_group(&rule.value)) {
+        return None;
+    }
+    let groups = input.groups.as_ref();
+    let holds = |value: &str| {
+        app_roles.iter().any(|role| role.eq_ignore_ascii_case(value))
+            || groups.is_some_and(|groups| groups.iter().any(|group| group.eq_ignore_ascii_case(value)))
+    };
+    Some(config.role_mapping.iter().filter(|rule| holds(&rule.value)).map(|rule| rule.role.clone()).collect())
+}
+
+async fn sync_groups(state: &AppState, conn: &mut DbConn, user: &User, input: &SyncInput) -> Result<(), SyncError> {
+    let Some(groups) = input.groups.as_ref().filter(|_| state.config.sync.mirror_groups) else {
+        return Ok(());
+    };
+    set_memberships(conn, &user.id, &user.realm, groups, state.clock.now_utc()).await?;
+    Ok(())
+}
+
+/// Group ids of a sign-in: from the claim, from Graph on overage (all pages, E-25), or `None` when
+/// the claim is absent or Graph does not answer.
+pub async fn resolve_groups(state: &AppState, sign_in: &SignIn) -> Option<BTreeSet<String>> {
+    let name = &state.config.sync.groups_claim;
+    if name.is_empty() {
+        return None;
+    }
+    match sign_in.claims.groups(name) {
+        GroupsClaim::Absent => None,
+        GroupsClaim::Listed(groups) => Some(groups.iter().map(|group| clean(group)).collect()),
+        GroupsClaim::Overage => {
+            let graph = state.graph.as_ref()?;
+            match graph.transitive_member_of(&sign_in.tokens.access_token).await {
+                Ok(groups) => Some(groups.into_iter().map(|group| group.id).collect()),
+                Err(error) => {
+                    tracing::warn!(reason = error.reason(), "groups are kept as they were: Graph did not list them");
+                    None
+                }
+            }
+        }
+    }
+}
+
+async fn audit_sign_in(
+    state: &AppState,
+    conn: &mut DbConn,
+    input: &SyncInput,
+    known: Option<&User>,
+    user: &User,
+) -> Result<(), SyncError> {
+    let mut detail = known.map(|known| changes(known, user)).unwrap_or_default();
+    if known.is_none() {
+        detail.push(("first_sign_in", "true".to_owned()));
+    }
+    if input.groups.is_none() {
+        detail.push(("groups", "kept as they were".to_owned()));
+    }
+    let who = (user.id.clone(), user.upn.clone());
+    let event = NewAuditEvent {
+        kind: "sign_in.succeeded",
+        actor: Some(who.clone()),
+        subject: Some(who),
+        address: input.client.address.to_string(),
+        request_id: input.request_id.clone(),
+        detail,
+    };
+    Ok(event.insert(conn, state.clock.now_utc()).await?)
+}
+
+/// What this sync changed about the person: old and new.
+fn changes(known: &User, user: &User) -> Vec<(&'static str, String)> {
+    let pairs = [
+        ("upn", &known.upn, &user.upn),
+        ("display_name", &known.display_name, &user.display_name),
+        ("email", &known.email, &user.email),
+        ("user_type", &known.user_type, &user.user_type),
+        ("job_title", &known.job_title, &user.job_title),
+        ("department", &known.department, &user.department),
+    ];
+    pairs
+        .into_iter()
+        .filter(|(_, old, new)| old != new)
+        .map(|(name, old, new)| (name, format!("{old} → {new}")))
+        .collect()
+}
+
+async fn audit_refusal(
+    state: &AppState,
+    conn: &mut DbConn,
+    input: &SyncInput,
+    subject: Option<(String, String)>,
+    refusal: Refusal,
+) -> Result<(), SyncError> {
+    let upn = clean(input.sign_in.claims.upn().unwrap_or_default());
+    let event = NewAuditEvent {
+        kind: "sign_in.failed",
+        actor: None,
+        subject,
+        address: input.client.address.to_string(),
+        request_id: input.request_id.clone(),
+        detail: vec![("reason", refusal.reason().to_owned()), ("upn", upn)],
+    };
+    Ok(event.insert(conn, state.clock.now_utc()).await?)
+}

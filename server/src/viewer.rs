@@ -1,0 +1,140 @@
+//! Who makes this request: from the session to the user, and what they may see.
+//!
+//! Two queries a request with a session, none without: the session by the cookie's digest
+//! (tower-sessions), then session and user together, so that a disable, a lost role or an ended
+//! session is felt at the next request on every instance.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::header;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use tower_sessions::Session;
+use url::form_urlencoded;
+
+use crate::error::AppError;
+use crate::middleware::guard::{Access, access};
+use crate::models::{SessionRecord, User};
+use crate::session_store::{SIGNED_IN, SignedIn};
+use crate::state::AppState;
+
+/// `last_seen_at` is written at most this often.
+const TOUCH_EVERY: chrono::Duration = chrono::Duration::minutes(1);
+const CSRF: &str = "csrf";
+
+/// The signed-in person of this request. As an extractor it answers 401 when there is none.
+#[derive(Clone, Debug)]
+pub struct CurrentUser {
+    /// Who.
+    pub user: User,
+    /// By which session.
+    pub session: SessionRecord,
+    /// What the session knows of its sign-in.
+    pub signed_in: SignedIn,
+}
+
+impl CurrentUser {
+    /// The token for the hidden field `csrf` of this session's forms.
+    #[must_use]
+    pub fn csrf_token(&self, state: &AppState) -> String {
+        state.config.tokens.keys.token_for(CSRF, &self.session.id)
+    }
+
+    /// Accepts a form only with this session's token (H-10, besides the check of its origin).
+    ///
+    /// # Errors
+    /// [`AppError::Forbidden`].
+    pub fn check_csrf(&self, state: &AppState, token: &str) -> Result<(), AppError> {
+        if state.config.tokens.keys.verify_token(CSRF, &self.session.id, token) {
+            return Ok(());
+        }
+        Err(AppError::bad_request("The form is too old. Reload the page and try again."))
+    }
+
+    /// Id and UPN, for the audit log.
+    #[must_use]
+    pub fn audit_name(&self) -> (String, String) {
+        (self.user.id.clone(), self.user.upn.clone())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for CurrentUser {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, AppError> {
+        parts.extensions.get::<Self>().cloned().ok_or(AppError::Unauthorized)
+    }
+}
+
+/// [`CurrentUser`], or `None` for anonymous people.
+#[derive(Clone, Debug)]
+pub struct MaybeUser(pub Option<CurrentUser>);
+
+impl<S: Send + Sync> FromRequestParts<S> for MaybeUser {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
+        Ok(Self(parts.extensions.get::<CurrentUser>().cloned()))
+    }
+}
+
+/// Middleware: finds the person behind the session and lets the request through, or not.
+///
+/// # Errors
+/// 401 or a redirect to the sign-in page for anonymous people, 403 without the role, 503 when the
+/// database does not answer.
+pub async fn authenticate(
+    State(state): State<AppState>,
+    session: Session,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, AppError> {
+    let current = find_current(&state, &session).await?;
+    let needed = access(request.uri().path(), &state.config.login_exempt_paths);
+    match (&current, needed) {
+        (_, Access::Public) | (Some(_), Access::SignedIn) => {}
+        (Some(current), Access::Role(role)) if current.user.has_role(role) => {}
+        (Some(_), Access::Role(role)) => return Err(AppError::forbidden(format!("the role {role} is missing"))),
+        (None, _) => return Ok(ask_to_sign_in(&request)),
+    }
+    if let Some(current) = current {
+        request.extensions_mut().insert(current);
+    }
+    Ok(next.run(request).await)
+}
+
+async fn find_current(state: &AppState, session: &Session) -> Result<Option<CurrentUser>, AppError> {
+    if session.id().is_none() {
+        return Ok(None);
+    }
+    let Some(signed_in) = session.get::<SignedIn>(SIGNED_IN).await? else {
+        return Ok(None);
+    };
+    let mut conn = state.db.conn().await?;
+    let found = SessionRecord::find_with_user(&mut conn, &signed_in.session_id).await?;
+    let Some((record, user)) = found.filter(|(_, user)| user.is_active()) else {
+        return Ok(None);
+    };
+    let now = state.clock.now_utc();
+    if now - record.last_seen_at >= TOUCH_EVERY {
+        SessionRecord::touch(&mut conn, &record.id, now).await?;
+    }
+    Ok(Some(CurrentUser { user, session: record, signed_in }))
+}
+
+/// A browser goes to the sign-in page and comes back to where it wanted to be; a program gets 401.
+fn ask_to_sign_in(request: &Request) -> Response {
+    let path = request.uri().path();
+    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
+    let wants_json = accept.contains("json") && !accept.contains("text/html");
+    if path == "/api" || path.starts_with("/api/") || wants_json {
+        return AppError::Unauthorized.into_response();
+    }
+    let wanted = match request.method().is_safe() {
+        true => request.uri().path_and_query().map_or("/", |wanted| wanted.as_str()),
+        // What was posted is lost with the session: come back to the start rather than to a 405.
+        false => "/",
+    };
+    let query = form_urlencoded::Serializer::new(String::new()).append_pair("next", wanted).finish();
+    Redirect::to(&format!("/auth/sign-in?{query}")).into_response()
+}
