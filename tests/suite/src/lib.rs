@@ -1,1 +1,19 @@
-//! placeholder
+//! The test kit: a whole application on a port of its own, with a database and an Entra emulator of
+//! its own, and a browser without scripts to drive it.
+//!
+//! ```text
+//! let app = TestApp::start().await;
+//! let admin = app.sign_in("admin").await;
+//! let users = admin.get("/admin/users?q=member1").await;
+//! ```
+//!
+//! Tests go through HTTP. What no page shows yet is read with the helpers called `db_*`. The clock
+//! of the application stands still until [`TestApp::advance`] moves it; nothing sleeps.
+
+mod browser;
+mod database;
+mod test_app;
+
+pub use browser::{Browser, Form, Page};
+pub use database::TestDatabase;
+pub use test_app::{TestApp, TestAppBuilder};

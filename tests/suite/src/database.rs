@@ -1,0 +1,78 @@
+//! A database for each test: SQLite as a file in a temporary folder, PostgreSQL as a database of its
+//! own on the server of `TEST_DATABASE_URL`; both are gone when the test is.
+
+/// A database that nobody else uses.
+#[derive(Debug)]
+pub struct TestDatabase {
+    url: String,
+    #[cfg(feature = "sqlite")]
+    _folder: tempfile::TempDir,
+    #[cfg(feature = "postgres")]
+    name: String,
+}
+
+#[cfg(feature = "sqlite")]
+impl TestDatabase {
+    /// A new, empty one.
+    pub async fn create() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let url = format!("sqlite://{}", folder.path().join("test.db").display());
+        Self { url, _folder: folder }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl TestDatabase {
+    /// A new, empty one.
+    ///
+    /// # Panics
+    /// Without `TEST_DATABASE_URL`: `tests/run` starts a server and sets it.
+    pub async fn create() -> Self {
+        let name = format!("test_{}", uuid::Uuid::new_v4().simple());
+        let server = server_url();
+        run_on_server(&server, format!("CREATE DATABASE {name}")).await;
+        let mut url: url::Url = server.parse().expect("TEST_DATABASE_URL is a URL");
+        url.set_path(&name);
+        Self { url: url.to_string(), name }
+    }
+}
+
+#[cfg(feature = "postgres")]
+fn server_url() -> String {
+    std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL names a PostgreSQL server: tests/run starts one")
+}
+
+#[cfg(feature = "postgres")]
+async fn run_on_server(server: &str, statement: String) {
+    let (client, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls)
+        .await
+        .expect("the server of TEST_DATABASE_URL answers");
+    let connection = tokio::spawn(connection);
+    client.batch_execute(&statement).await.expect("the statement runs");
+    drop(client);
+    let _ = connection.await;
+}
+
+#[cfg(feature = "postgres")]
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let server = server_url();
+        // The test's runtime is on its way out: a thread with one of its own cleans up.
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            if let Ok(runtime) = runtime {
+                runtime.block_on(run_on_server(&server, statement));
+            }
+        });
+        let _ = thread.join();
+    }
+}
+
+impl TestDatabase {
+    /// For `DATABASE_URL`.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+}

@@ -1,0 +1,213 @@
+//! A whole application for one test.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use entra_emulator::{Emulator, Options};
+use server::clock::Clock;
+use server::config::build::{Build, Database, Tenancy};
+use server::config::dotenv::Environment;
+use server::config::settings::Settings;
+use server::config::Config;
+use server::db::migrate;
+use server::models::{AuditEvent, Grant, User};
+use server::state::AppState;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::{Browser, TestDatabase};
+
+/// An application, listening on loopback, with an emulator and a database of its own.
+pub struct TestApp {
+    /// The inside, for `db_*` helpers, jobs and other instances.
+    pub state: AppState,
+    /// The provider.
+    pub emulator: Arc<Emulator>,
+    clock: Clock,
+    database: Arc<TestDatabase>,
+    origin: String,
+    server: JoinHandle<()>,
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.state.shutdown.cancel();
+        self.server.abort();
+    }
+}
+
+/// How the application of a test differs from the default.
+#[derive(Default)]
+pub struct TestAppBuilder {
+    settings: BTreeMap<String, String>,
+    emulator: Option<Arc<Emulator>>,
+    options: Option<Options>,
+    database: Option<Arc<TestDatabase>>,
+    clock: Option<Clock>,
+}
+
+impl TestAppBuilder {
+    /// Sets a setting by its name in the environment.
+    #[must_use]
+    pub fn setting(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.settings.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Starts the emulator with these options.
+    #[must_use]
+    pub fn emulator_options(mut self, options: Options) -> Self {
+        self.options = Some(options);
+        self
+    }
+
+    /// Makes the application another instance beside `other`: same database, provider and clock.
+    #[must_use]
+    pub fn beside(mut self, other: &TestApp) -> Self {
+        self.emulator = Some(other.emulator.clone());
+        self.database = Some(other.database.clone());
+        self.clock = Some(other.clock.clone());
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// When it cannot be started: the test has failed then.
+    pub async fn start(self) -> TestApp {
+        let emulator = match self.emulator {
+            Some(emulator) => emulator,
+            None => Arc::new(Emulator::start(self.options.unwrap_or_default()).expect("the emulator starts")),
+        };
+        let database = match self.database {
+            Some(database) => database,
+            None => Arc::new(TestDatabase::create().await),
+        };
+        let clock = self.clock.unwrap_or_else(|| Clock::manual(Clock::system().now()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let port = listener.local_addr().expect("bound").port();
+        let origin = format!("http://localhost:{port}");
+        let mut settings = default_settings(&emulator, database.url(), &origin);
+        settings.extend(self.settings);
+        settings.retain(|_, value| !value.is_empty());
+        let state = AppState::new(config(&settings), clock.clone(), Vec::new()).expect("the application is built");
+        migrate::run(&state.db).await.expect("the migrations run");
+        let service = server::router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        let server = tokio::spawn(async move {
+            let _ = axum::serve(listener, service).await;
+        });
+        TestApp { state, emulator, clock, database, origin, server }
+    }
+}
+
+/// The key ring of every test application: instances of one test must share it.
+const TEST_KEYS: &str = "test:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+
+fn default_settings(emulator: &Emulator, database_url: &str, origin: &str) -> BTreeMap<String, String> {
+    [
+        ("PUBLIC_URL", origin.to_owned()),
+        ("DATABASE_URL", database_url.to_owned()),
+        ("ENTRA_AUTHORITY", emulator.authority().to_owned()),
+        ("GRAPH_URL", emulator.graph_url()),
+        ("ENTRA_TENANT_ID", emulator.tenant_id().to_string()),
+        ("ENTRA_CLIENT_ID", emulator.client_id().to_owned()),
+        ("ENTRA_CLIENT_SECRET", emulator.client_secret().to_owned()),
+        ("TOKEN_ENCRYPTION_KEYS", TEST_KEYS.to_owned()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}
+
+fn config(settings: &BTreeMap<String, String>) -> Config {
+    let build = Build {
+        database: Database::COMPILED,
+        dev: false,
+        graph: true,
+        tenancy: Tenancy::Single,
+        dev_keys: PathBuf::from("unused"),
+    };
+    let settings = Settings::from_pairs(settings).expect("each setting once");
+    match settings.validate(&build, &Environment::default()) {
+        Ok(config) => config,
+        Err(problems) => panic!("{problems}"),
+    }
+}
+
+impl TestApp {
+    /// With the default settings.
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    /// To change settings before the start.
+    #[must_use]
+    pub fn builder() -> TestAppBuilder {
+        TestAppBuilder::default()
+    }
+
+    /// `http://localhost:<port>`.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// A browser that nobody has used yet.
+    #[must_use]
+    pub fn browser(&self) -> Browser {
+        Browser::new(&self.origin)
+    }
+
+    /// A browser in which the persona has signed in.
+    ///
+    /// # Panics
+    /// When they could not.
+    pub async fn sign_in(&self, persona: &str) -> Browser {
+        let browser = self.browser();
+        browser.sign_in(persona).await.assert_status(303);
+        browser
+    }
+
+    /// Moves the application's clock.
+    pub fn advance(&self, seconds: i64) {
+        self.clock.advance(chrono::Duration::seconds(seconds));
+    }
+
+    /// The user with this UPN.
+    ///
+    /// # Panics
+    /// When there is none, or more than one.
+    pub async fn db_user(&self, upn: &str) -> User {
+        let mut users = self.db_users(upn).await;
+        assert_eq!(users.len(), 1, "one user {upn}");
+        users.remove(0)
+    }
+
+    /// All users that a search for `q` finds.
+    pub async fn db_users(&self, q: &str) -> Vec<User> {
+        let filter = server::models::UserFilter { q: q.to_owned(), ..Default::default() };
+        let window = server::models::UserWindow {
+            sort: "upn",
+            descending: false,
+            after: None,
+            before: None,
+            end: false,
+            limit: 200,
+        };
+        let mut conn = self.state.db.conn().await.expect("a connection");
+        User::list(&mut conn, &filter, &window).await.expect("users")
+    }
+
+    /// The grants of a user.
+    pub async fn db_grants(&self, user: &User) -> Vec<Grant> {
+        let mut conn = self.state.db.conn().await.expect("a connection");
+        Grant::list_by_user(&mut conn, &user.id).await.expect("grants")
+    }
+
+    /// Audit events whose kind starts with `kind`, newest first.
+    pub async fn db_events(&self, kind: &str) -> Vec<AuditEvent> {
+        let mut conn = self.state.db.conn().await.expect("a connection");
+        AuditEvent::list(&mut conn, kind, None, 200).await.expect("events")
+    }
+}
