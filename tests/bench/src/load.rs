@@ -1,0 +1,87 @@
+//! Requests as fast as they are answered, each answer checked.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use memchr::memmem::Finder;
+
+use crate::http::Connection;
+
+/// Connections that ask at the same time.
+const CONNECTIONS: usize = 32;
+
+/// A request and how its answer is told from a wrong one.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// What the report calls it.
+    pub name: &'static str,
+    /// Path with query.
+    pub path: String,
+    /// The `Cookie` header; may be empty.
+    pub cookie: String,
+    /// What every right answer contains.
+    pub marker: &'static str,
+}
+
+impl Page {
+    /// The bytes of the request to `address`.
+    pub fn request(&self, address: SocketAddr) -> Vec<u8> {
+        let cookie = if self.cookie.is_empty() {
+            String::new()
+        } else {
+            format!("Cookie: {}\r\n", self.cookie)
+        };
+        let (path, port) = (&self.path, address.port());
+        format!("GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nAccept: text/html\r\n{cookie}\r\n").into_bytes()
+    }
+}
+
+/// Answers a second over `duration`.
+pub async fn rate(address: SocketAddr, page: &Page, duration: Duration) -> Result<f64> {
+    let begin = Instant::now();
+    let end = begin + duration;
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..CONNECTIONS {
+        workers.spawn_local(ask_until(address, page.clone(), end));
+    }
+    let mut answers = 0;
+    while let Some(done) = workers.join_next().await {
+        answers += done??;
+    }
+    Ok(f64::from(answers) / begin.elapsed().as_secs_f64())
+}
+
+async fn ask_until(address: SocketAddr, page: Page, end: Instant) -> Result<u32> {
+    let request = page.request(address);
+    let marker = Finder::new(page.marker);
+    let mut connection = Connection::open(address).await?;
+    let mut answers = 0;
+    while Instant::now() < end {
+        let answer = connection.send(&request).await?;
+        ensure!(answer.status == 200, "{} answered {}", page.path, answer.status);
+        ensure!(
+            marker.find(answer.body).is_some(),
+            "{} has no {:?}",
+            page.path,
+            page.marker
+        );
+        answers += 1;
+    }
+    Ok(answers)
+}
+
+/// The 99th percentile of `count` answers, one at a time.
+pub async fn p99(address: SocketAddr, page: &Page, count: usize) -> Result<Duration> {
+    let request = page.request(address);
+    let mut connection = Connection::open(address).await?;
+    let mut times = Vec::with_capacity(count);
+    for _ in 0..count {
+        let begin = Instant::now();
+        let answer = connection.send(&request).await?;
+        times.push(begin.elapsed());
+        ensure!(answer.status == 200, "{} answered {}", page.path, answer.status);
+    }
+    times.sort();
+    Ok(times[(count * 99).div_ceil(100) - 1])
+}

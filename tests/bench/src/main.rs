@@ -1,0 +1,258 @@
+//! `bench FILE`: measures and writes the report to `FILE`.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use bench::http::Connection;
+use bench::load::{self, Page};
+use bench::programs::{self, Binaries, Program};
+use bench::report::{Latency, Rates, Report, median};
+use bench::{seed, sign_in};
+
+/// Users in the usual measurements, and in the large one.
+const THOUSANDS: u32 = 10_000;
+const MILLION: u32 = 1_000_000;
+/// Starts and answers that a median or a percentile is taken of.
+const STARTS: usize = 7;
+const ANSWERS: usize = 500;
+
+/// A folder with the databases and pages of this run.
+struct Bench {
+    binaries: Binaries,
+    folder: tempfile::TempDir,
+    rounds: usize,
+    duration: Duration,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    let output = std::env::args().nth(1).context("usage: bench FILE")?;
+    let bench = Bench::new()?;
+    let report = tokio::task::LocalSet::new().run_until(bench.run()).await?;
+    let text = report.markdown();
+    fs::write(output, &text)?;
+    print!("{text}");
+    Ok(())
+}
+
+impl Bench {
+    fn new() -> Result<Self> {
+        Ok(Self {
+            binaries: Binaries::from_environment()?,
+            folder: tempfile::tempdir()?,
+            rounds: number("BENCH_ROUNDS", 5)?,
+            duration: Duration::from_secs(number("BENCH_SECONDS", 3)? as u64),
+        })
+    }
+
+    async fn run(&self) -> Result<Report> {
+        let emulator = programs::emulator(&self.binaries).await?;
+        let server = self.server(&emulator).await?;
+        let cookie = sign_in::cookie(server.address, emulator.address, "admin").await?;
+        drop(server);
+        seed::users(&self.database(), THOUSANDS)?;
+
+        let start = self.start_time(&emulator).await?;
+        let server = self.server(&emulator).await?;
+        let rates = self.rates(&server, &cookie).await?;
+        let thousands = latencies(server.address, &cookie).await?;
+        let sign_ins = self.sign_ins(server.address, emulator.address).await?;
+        let resident = server.resident()?;
+        drop(server);
+
+        seed::users(&self.database(), MILLION)?;
+        let server = self.server(&emulator).await?;
+        let million = latencies(server.address, &cookie).await?;
+        Ok(Report {
+            machine: machine()?,
+            method: format!(
+                "{} connections; medians of {} rounds of {} s each, interleaved; every answer is checked for status and content",
+                32,
+                self.rounds,
+                self.duration.as_secs()
+            ) + ". The load runs on the same cores.",
+            binary: fs::metadata(&self.binaries.server)?.len() / 1024,
+            start,
+            rates,
+            sign_ins,
+            resident,
+            latencies: compared(thousands, million),
+        })
+    }
+
+    fn database(&self) -> PathBuf {
+        self.folder.path().join("app.db")
+    }
+
+    async fn server(&self, emulator: &Program) -> Result<Program> {
+        programs::server(&self.binaries, &self.database(), emulator).await
+    }
+
+    async fn start_time(&self, emulator: &Program) -> Result<Duration> {
+        let mut times = Vec::new();
+        for _ in 0..STARTS {
+            times.push(self.server(emulator).await?.start);
+        }
+        Ok(median(&mut times))
+    }
+
+    /// Each page beside the bare program, round by round.
+    async fn rates(&self, server: &Program, cookie: &str) -> Result<Vec<Rates>> {
+        let pages = pages(cookie);
+        self.save_pages(server.address, &pages).await?;
+        let copy = self.folder.path().join("bare.db");
+        fs::copy(self.database(), &copy)?;
+        let bare = programs::bare(&self.binaries, &copy, self.folder.path(), cookie).await?;
+        let mut rates = Vec::new();
+        for (page, goal) in pages {
+            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+            for _ in 0..self.rounds {
+                theirs.push(load::rate(bare.address, &page, self.duration).await?);
+                ours.push(load::rate(server.address, &page, self.duration).await?);
+            }
+            rates.push(Rates {
+                name: page.name,
+                server: median(&mut ours),
+                bare: median(&mut theirs),
+                goal,
+            });
+        }
+        Ok(rates)
+    }
+
+    /// What the bare program sends: the server's own pages.
+    async fn save_pages(&self, address: SocketAddr, pages: &[(Page, &str)]) -> Result<()> {
+        for (file, (page, _)) in ["sign-in.html", "profile.html", "users.html"].iter().zip(pages) {
+            let mut connection = Connection::open(address).await?;
+            let answer = connection.send(&page.request(address)).await?;
+            ensure!(answer.status == 200, "{} answered {}", page.path, answer.status);
+            fs::write(self.folder.path().join(file), answer.body)?;
+        }
+        Ok(())
+    }
+
+    async fn sign_ins(&self, server: SocketAddr, provider: SocketAddr) -> Result<f64> {
+        let mut rates = Vec::new();
+        for _ in 0..self.rounds {
+            rates.push(sign_in::rate(server, provider, self.duration).await?);
+        }
+        Ok(median(&mut rates))
+    }
+}
+
+/// The measured pages and the goals of their ratios.
+fn pages(cookie: &str) -> [(Page, &'static str); 3] {
+    let page = |name, path: &str, cookie: &str, marker| Page {
+        name,
+        path: path.into(),
+        cookie: cookie.into(),
+        marker,
+    };
+    [
+        (
+            page("sign-in page", "/auth/sign-in", "", "Sign in with Microsoft"),
+            "≥ 50 %",
+        ),
+        (page("profile", "/profile", cookie, "admin@contoso.example"), "≥ 50 %"),
+        (
+            page("users, 50 of 10,000", "/admin/users", cookie, "@contoso.example"),
+            "≥ 100 %",
+        ),
+    ]
+}
+
+/// First, middle and last page, each sort, each filter, a search.
+async fn latencies(address: SocketAddr, cookie: &str) -> Result<Vec<(String, Duration)>> {
+    let mut paths: Vec<(String, String)> = vec![
+        ("first page".into(), "/admin/users".into()),
+        ("middle page".into(), middle_page(address, cookie).await?),
+        ("last page".into(), "/admin/users?end=1".into()),
+    ];
+    for sort in ["upn", "name", "email", "last_sign_in", "created"] {
+        paths.push((
+            format!("by {sort}, descending"),
+            format!("/admin/users?sort={sort}&dir=desc"),
+        ));
+    }
+    for filter in [
+        "status=active",
+        "status=disabled",
+        "type=guest",
+        "role=admin",
+        "q=person00",
+        "q=nobody+at+all",
+    ] {
+        paths.push((format!("`{filter}`"), format!("/admin/users?{filter}")));
+    }
+    let mut latencies = Vec::new();
+    for (name, path) in paths {
+        let page = Page {
+            name: "users",
+            path,
+            cookie: cookie.into(),
+            marker: "",
+        };
+        latencies.push((name, load::p99(address, &page, ANSWERS).await?));
+    }
+    Ok(latencies)
+}
+
+/// The page half-way in order of user names: those of [`seed::users`] are spread evenly.
+async fn middle_page(address: SocketAddr, cookie: &str) -> Result<String> {
+    let mut connection = Connection::open(address).await?;
+    let mut path = "/admin/users?per_page=200".to_owned();
+    loop {
+        let page = Page {
+            name: "users",
+            path: path.clone(),
+            cookie: cookie.into(),
+            marker: "",
+        };
+        let text = connection.send(&page.request(address)).await?.text();
+        if text.contains("person8") {
+            return Ok(path.replace("per_page=200", "per_page=50"));
+        }
+        path = next_link(&text).with_context(|| format!("no next page after {path}"))?;
+    }
+}
+
+fn next_link(html: &str) -> Option<String> {
+    let anchor = html
+        .split("<a ")
+        .find(|rest| rest.split('>').next().unwrap_or_default().contains("rel=\"next\""))?;
+    Some(anchor.split_once("href=\"")?.1.split('"').next()?.replace("&amp;", "&"))
+}
+
+fn compared(thousands: Vec<(String, Duration)>, million: Vec<(String, Duration)>) -> Vec<Latency> {
+    let pairs = thousands.into_iter().zip(million);
+    pairs
+        .map(|((name, thousands), (_, million))| Latency {
+            name,
+            thousands,
+            million,
+        })
+        .collect()
+}
+
+fn machine() -> Result<String> {
+    let cores = std::thread::available_parallelism()?;
+    let information = fs::read_to_string(Path::new("/proc/cpuinfo"))?;
+    let model = information
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or("unknown processor");
+    Ok(format!(
+        "Measured on {cores} cores of {}",
+        model.trim_start_matches(['\t', ' ', ':'])
+    ))
+}
+
+fn number(variable: &str, default: usize) -> Result<usize> {
+    match std::env::var(variable) {
+        Ok(text) => text.parse().with_context(|| format!("{variable}: a number")),
+        Err(_) => Ok(default),
+    }
+}

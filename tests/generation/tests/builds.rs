@@ -1,0 +1,132 @@
+//! Builds generated projects with each set of Cargo features, runs the SQLite one's own tests, and boots both.
+//!
+//! `tests/run` starts it: `TEST_DATABASE_URL` names a PostgreSQL server whose databases may be created and dropped.
+//! The projects lie at a fixed place and share the repository's target directory, so that only their own members are
+//! compiled, and a second run leaves no second set of artefacts.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use generation::{Answers, Template, generate, repository};
+
+/// Longest time from start to the first answer of a debug build.
+const START_DEADLINE: Duration = Duration::from_secs(60);
+/// How often a starting server is asked.
+const START_POLL: Duration = Duration::from_millis(50);
+
+/// Both projects put their binary at the same place of the shared target directory.
+static TARGET: Mutex<()> = Mutex::new(());
+
+#[test]
+fn a_sqlite_project_builds_passes_its_tests_and_boots() {
+    let project = project("generated-sqlite", "sqlite");
+    let binary = build(&project);
+    cargo(&project, &["test", "--workspace", "--locked"]);
+    let data = tempfile::tempdir().unwrap();
+    boot(&binary, &format!("sqlite://{}/app.db", data.path().display()));
+}
+
+#[test]
+fn a_postgres_project_builds_and_boots() {
+    let url = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL names a PostgreSQL server: run tests/run");
+    let project = project("generated-postgres", "postgres");
+    boot(&build(&project), &url);
+}
+
+/// Generates a project whose every answer but the database differs from the repository's defaults.
+fn project(name: &str, database: &str) -> PathBuf {
+    let folder = std::env::temp_dir().join("entra-starter-generated");
+    let path = folder.join(name);
+    if path.exists() {
+        fs::remove_dir_all(&path).unwrap();
+    }
+    fs::create_dir_all(&folder).unwrap();
+    let answers = Answers::new(name)
+        .with("title", "A \"quoted\" {title}")
+        .with("database", database);
+    let answers = answers.with("tenancy", "multi").with("graph", false).with("api", false);
+    generate(Template::copy().unwrap().path(), &folder, &answers).unwrap()
+}
+
+/// Builds the server and returns a copy of its binary that no other build overwrites.
+fn build(project: &Path) -> PathBuf {
+    let _guard = TARGET.lock().unwrap();
+    cargo(project, &["build", "--locked"]);
+    let binary = project.join("server-under-test");
+    fs::copy(target_directory().join("debug/server"), &binary).unwrap();
+    binary
+}
+
+fn cargo(project: &Path, arguments: &[&str]) {
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .args(arguments)
+        .current_dir(project)
+        .env("CARGO_TARGET_DIR", target_directory());
+    assert!(
+        command.status().unwrap().success(),
+        "cargo {arguments:?} in {}",
+        project.display()
+    );
+}
+
+fn target_directory() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
+}
+
+/// Starts the server with the emulator beside it and waits until it says that it is well.
+fn boot(binary: &Path, database_url: &str) {
+    let port = free_port();
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new(binary);
+    command
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .env("DATABASE_URL", database_url);
+    command
+        .env("BIND_ADDR", format!("127.0.0.1:{port}"))
+        .env("PUBLIC_URL", format!("http://localhost:{port}"));
+    let mut server = Server(command.spawn().unwrap());
+    let deadline = Instant::now() + START_DEADLINE;
+    while health(port) != Some(200) {
+        assert!(
+            server.0.try_wait().unwrap().is_none(),
+            "the server stopped before it answered"
+        );
+        assert!(Instant::now() < deadline, "no 200 from /healthz");
+        sleep(START_POLL);
+    }
+}
+
+/// A child process that ends with the test.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// The status of `GET /healthz`, if there is an answer.
+fn health(port: u16) -> Option<u16> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+    write!(
+        stream,
+        "GET /healthz HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"
+    )
+    .ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    answer.split(' ').nth(1)?.parse().ok()
+}
