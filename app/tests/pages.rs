@@ -209,7 +209,7 @@ fn page(address: &str) -> String {
 fn posting_forms(html: &str) -> Vec<&str> {
     html.split("<form ")
         .skip(1)
-        .map(|rest| rest.split("</form>").next().unwrap())
+        .map(|rest| rest.split("</form>").next().unwrap_or_default())
         .filter(|form| form.contains(r#"method="post""#))
         .collect()
 }

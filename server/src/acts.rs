@@ -85,11 +85,7 @@ impl By {
     /// Somebody at the command line: may do what would lock an administrator out.
     #[must_use]
     pub fn command_line() -> Self {
-        Self {
-            actor: (String::new(), "command line".to_owned()),
-            address: String::new(),
-            request_id: String::new(),
-        }
+        Self { actor: (String::new(), "command line".to_owned()), address: String::new(), request_id: String::new() }
     }
 
     fn is_command_line(&self) -> bool {

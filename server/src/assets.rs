@@ -77,10 +77,7 @@ impl Representation {
     fn new(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let etag = HeaderValue::try_from(format!("\"{}\"", hash(&bytes)));
-        Self {
-            bytes,
-            etag: etag.unwrap_or(HeaderValue::from_static("W/\"0\"")),
-        }
+        Self { bytes, etag: etag.unwrap_or(HeaderValue::from_static("W/\"0\"")) }
     }
 }
 
@@ -96,22 +93,14 @@ impl Asset {
             return None;
         }
         let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../style"));
-        let parts = source
-            .parts
-            .iter()
-            .map(|(name, _)| std::fs::read_to_string(folder.join(name)).ok());
+        let parts = source.parts.iter().map(|(name, _)| std::fs::read_to_string(folder.join(name)).ok());
         Some(Self::new(source, parts.collect::<Option<Vec<_>>>()?.concat()))
     }
 
     fn new(source: &Source, text: String) -> Self {
         let url = format!("/assets/{}.{}.{}", source.stem, hash(text.as_bytes()), source.extension);
         let gzip = Representation::new(gzip(text.as_bytes()));
-        Self {
-            url,
-            content_type: source.content_type.clone(),
-            plain: Representation::new(text),
-            gzip,
-        }
+        Self { url, content_type: source.content_type.clone(), plain: Representation::new(text), gzip }
     }
 
     /// For how long a client may keep what it gets under `name`.
@@ -207,10 +196,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 /// Whether `Accept-Encoding` names gzip or `*` with a quality above 0 (RFC 9110 section 12.5.3).
 fn accepts_gzip(request: &HeaderMap) -> bool {
-    let values = request
-        .get_all(ACCEPT_ENCODING)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
+    let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let mut encodings = values.flat_map(|value| value.split(','));
     encodings.any(|encoding| {
         let (name, parameters) = encoding.split_once(';').unwrap_or((encoding, ""));
@@ -222,10 +208,7 @@ fn accepts_gzip(request: &HeaderMap) -> bool {
 /// Whether `If-None-Match` names `etag` or anything, compared weakly (RFC 9110 section 13.1.2).
 fn is_known(request: &HeaderMap, etag: &HeaderValue) -> bool {
     let Ok(etag) = etag.to_str() else { return false };
-    let values = request
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
+    let values = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     let mut tags = values.flat_map(|value| value.split(',')).map(str::trim);
     tags.any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
 }
@@ -240,20 +223,11 @@ mod tests {
     use super::*;
 
     fn headers(given: &[(axum::http::HeaderName, &str)]) -> HeaderMap {
-        given
-            .iter()
-            .map(|(name, value)| (name.clone(), HeaderValue::from_str(value).expect("a value")))
-            .collect()
+        given.iter().map(|(name, value)| (name.clone(), HeaderValue::from_str(value).expect("a value"))).collect()
     }
 
     async fn body(response: Response) -> Vec<u8> {
-        response
-            .into_body()
-            .collect()
-            .await
-            .expect("a body")
-            .to_bytes()
-            .to_vec()
+        response.into_body().collect().await.expect("a body").to_bytes().to_vec()
     }
 
     #[tokio::test]
@@ -264,9 +238,7 @@ mod tests {
         assert_eq!(response.headers()[VARY], "accept-encoding");
         let packed = body(response).await;
         let mut unpacked = Vec::new();
-        GzDecoder::new(packed.as_slice())
-            .read_to_end(&mut unpacked)
-            .expect("gzip");
+        GzDecoder::new(packed.as_slice()).read_to_end(&mut unpacked).expect("gzip");
         assert!(!plain.is_empty() && packed.len() < plain.len());
         assert_eq!(unpacked, plain);
     }
@@ -317,17 +289,9 @@ mod tests {
             assert_eq!(response.status(), StatusCode::OK, "{name}");
             assert_eq!(response.headers()[CONTENT_TYPE], content_type, "{name}");
         }
-        for name in [
-            "",
-            "style",
-            "stylecss",
-            "style..css",
-            "style.x.css",
-            "tokens.css",
-            "..",
-            "../../Cargo.toml",
-            "styles.css",
-        ] {
+        for name in
+            ["", "style", "stylecss", "style..css", "style.x.css", "tokens.css", "..", "../../Cargo.toml", "styles.css"]
+        {
             let response = serve(Path(name.to_owned()), HeaderMap::new()).await;
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{name}");
         }

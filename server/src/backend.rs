@@ -241,11 +241,8 @@ impl ServerBackend {
     async fn health_checks(&self) -> Answer<Vec<HealthCheck>> {
         self.require_admin()?;
         let checks = health::checks(&self.state).await;
-        let to_row = |check: health::Check| HealthCheck {
-            name: check.name.to_owned(),
-            ok: check.ok,
-            detail: check.detail,
-        };
+        let to_row =
+            |check: health::Check| HealthCheck { name: check.name.to_owned(), ok: check.ok, detail: check.detail };
         Ok(checks.into_iter().map(to_row).collect())
     }
 
@@ -319,9 +316,7 @@ async fn window_of_users(conn: &mut Conn, filter: &UserFilter, window: &UserWind
         true => (has_more, !window.end),
         false => (window.after.is_some(), has_more),
     };
-    let at = |user: Option<&User>, exists: bool| {
-        user.filter(|_| exists).map(|user| user.cursor(window.sort).encode())
-    };
+    let at = |user: Option<&User>, exists: bool| user.filter(|_| exists).map(|user| user.cursor(window.sort).encode());
     let (next, prev) = (at(users.last(), has_next), at(users.first(), has_prev));
     Ok((users, next, prev))
 }

@@ -25,9 +25,7 @@ impl Clock {
     /// A clock that stands at `start` until [`Clock::advance`] moves it. For tests.
     #[must_use]
     pub fn manual(start: DateTime<Utc>) -> Self {
-        Self {
-            manual: Some(Arc::new(AtomicI64::new(start.timestamp_micros()))),
-        }
+        Self { manual: Some(Arc::new(AtomicI64::new(start.timestamp_micros()))) }
     }
 
     /// Moves a manual clock by `by`; the system's clock stays as it is.

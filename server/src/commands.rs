@@ -10,7 +10,7 @@ use crate::config::settings::Settings;
 use crate::crypto::KeyRing;
 use crate::db::migrate;
 use crate::models::User;
-use crate::serve::{self, DevSignIn, ServeError};
+use crate::serve::{self, ServeError};
 use crate::state::AppState;
 
 /// A server-rendered web application behind Microsoft Entra ID.
@@ -133,10 +133,9 @@ async fn run(cli: Cli, environment: Environment) -> Result<(), ServeError> {
 async fn serve_with(mut settings: Settings, environment: &Environment) -> Result<(), ServeError> {
     let io = |source| ServeError::Io { what: "starting the Entra emulator".to_owned(), source };
     let entra = crate::dev::DevEntra::start_if_needed(&mut settings).map_err(io)?;
-    let dev = entra.as_ref().map(|entra| DevSignIn {
-        base_url: entra.base_url().to_owned(),
-        personas: entra.personas(),
-    });
+    let dev = entra
+        .as_ref()
+        .map(|entra| serve::DevSignIn { base_url: entra.base_url().to_owned(), personas: entra.personas() });
     let state = serve::build(&settings, environment, dev.as_ref())?;
     serve::serve(state, dev).await
 }

@@ -132,13 +132,7 @@ pub struct RedactedUrl(pub Url);
 
 impl std::fmt::Debug for RedactedUrl {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "{}://[redacted]@{}{}",
-            self.0.scheme(),
-            self.0.host_str().unwrap_or_default(),
-            self.0.path()
-        )
+        write!(formatter, "{}://[redacted]@{}{}", self.0.scheme(), self.0.host_str().unwrap_or_default(), self.0.path())
     }
 }
 

@@ -1,7 +1,7 @@
 //! The small cookies besides the session's: flash message, theme, and the sign-in transaction.
 
-use axum::http::{HeaderMap, HeaderValue, header};
 use app::model::{Flash, FlashKind, Theme};
+use axum::http::{HeaderMap, HeaderValue, header};
 use cookie::{Cookie, SameSite};
 
 /// The value of the first cookie called `name`.
@@ -29,14 +29,14 @@ pub fn set(headers: &mut HeaderMap, cookie: &Cookie<'_>) {
 
 /// A cookie of this host, for every path, out of reach of scripts.
 #[must_use]
-pub fn build(name: String, value: String, secure: bool, same_site: SameSite, max_age: time::Duration) -> Cookie<'static> {
-    Cookie::build((name, value))
-        .path("/")
-        .http_only(true)
-        .secure(secure)
-        .same_site(same_site)
-        .max_age(max_age)
-        .build()
+pub fn build(
+    name: String,
+    value: String,
+    secure: bool,
+    same_site: SameSite,
+    max_age: time::Duration,
+) -> Cookie<'static> {
+    Cookie::build((name, value)).path("/").http_only(true).secure(secure).same_site(same_site).max_age(max_age).build()
 }
 
 /// `name` with the prefix `__Host-` where the scheme allows it (RFC 6265bis, section 4.1.3.2).

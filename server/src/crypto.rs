@@ -66,9 +66,7 @@ impl KeyRing {
         for entry in text.split(',').map(str::trim).filter(|entry| !entry.is_empty()) {
             let (id, encoded) = entry.split_once(':').ok_or(CryptoError::BadEntry)?;
             let id_fits = (1..=32).contains(&id.len())
-                && id
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+                && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
             if !id_fits {
                 return Err(CryptoError::BadEntry);
             }
@@ -108,13 +106,8 @@ impl KeyRing {
         let (id, key) = self.keys.first().ok_or(CryptoError::NoKey)?;
         let nonce = random_bytes::<NONCE_LENGTH>()?;
         let cipher = XChaCha20Poly1305::new(Key::from_slice(key.as_slice()));
-        let payload = Payload {
-            msg: plaintext,
-            aad: associated_data,
-        };
-        let ciphertext = cipher
-            .encrypt(XNonce::from_slice(&nonce), payload)
-            .map_err(|_| CryptoError::Damaged)?;
+        let payload = Payload { msg: plaintext, aad: associated_data };
+        let ciphertext = cipher.encrypt(XNonce::from_slice(&nonce), payload).map_err(|_| CryptoError::Damaged)?;
         let id_length = u8::try_from(id.len()).map_err(|_| CryptoError::BadEntry)?;
         let mut sealed = Vec::with_capacity(2 + id.len() + NONCE_LENGTH + ciphertext.len());
         sealed.extend_from_slice(&[VERSION, id_length]);
@@ -130,20 +123,10 @@ impl KeyRing {
     /// [`CryptoError::UnknownKey`] or [`CryptoError::Damaged`].
     pub fn open(&self, sealed: &[u8], associated_data: &[u8]) -> Result<Zeroizing<Vec<u8>>, CryptoError> {
         let (id, nonce, ciphertext) = split_sealed(sealed).ok_or(CryptoError::Damaged)?;
-        let (_, key) = self
-            .keys
-            .iter()
-            .find(|(known, _)| known.as_bytes() == id)
-            .ok_or(CryptoError::UnknownKey)?;
+        let (_, key) = self.keys.iter().find(|(known, _)| known.as_bytes() == id).ok_or(CryptoError::UnknownKey)?;
         let cipher = XChaCha20Poly1305::new(Key::from_slice(key.as_slice()));
-        let payload = Payload {
-            msg: ciphertext,
-            aad: associated_data,
-        };
-        cipher
-            .decrypt(XNonce::from_slice(nonce), payload)
-            .map(Zeroizing::new)
-            .map_err(|_| CryptoError::Damaged)
+        let payload = Payload { msg: ciphertext, aad: associated_data };
+        cipher.decrypt(XNonce::from_slice(nonce), payload).map(Zeroizing::new).map_err(|_| CryptoError::Damaged)
     }
 }
 
@@ -164,9 +147,7 @@ impl KeyRing {
         let Ok(given) = URL_SAFE_NO_PAD.decode(token) else {
             return false;
         };
-        self.keys
-            .iter()
-            .any(|(_, key)| bool::from(mac(key, purpose, value).as_ref().ct_eq(&given)))
+        self.keys.iter().any(|(_, key)| bool::from(mac(key, purpose, value).as_ref().ct_eq(&given)))
     }
 }
 
@@ -199,9 +180,7 @@ fn split_sealed(sealed: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 /// [`CryptoError::NoRandomness`].
 pub fn random_bytes<const N: usize>() -> Result<[u8; N], CryptoError> {
     let mut bytes = [0; N];
-    OsRng
-        .try_fill_bytes(&mut bytes)
-        .map_err(|_| CryptoError::NoRandomness)?;
+    OsRng.try_fill_bytes(&mut bytes).map_err(|_| CryptoError::NoRandomness)?;
     Ok(bytes)
 }
 
@@ -224,10 +203,7 @@ mod tests {
     use super::*;
 
     fn ring(ids: &[&str]) -> KeyRing {
-        let entries: Vec<String> = ids
-            .iter()
-            .map(|id| KeyRing::generate_entry(id).expect("randomness"))
-            .collect();
+        let entries: Vec<String> = ids.iter().map(|id| KeyRing::generate_entry(id).expect("randomness")).collect();
         KeyRing::parse(&entries.join(",")).expect("a ring")
     }
 

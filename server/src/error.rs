@@ -44,6 +44,9 @@ pub enum AppError {
         /// A sentence for the person; empty for the page's own words.
         message: Cow<'static, str>,
     },
+    /// 413: the body is larger than any form of ours.
+    #[error("the body is too large")]
+    TooLarge,
     /// 401: nobody is signed in, or the bearer token is not valid.
     #[error("unauthorized")]
     Unauthorized,
@@ -80,9 +83,7 @@ impl AppError {
     /// 400 with a sentence for the person.
     #[must_use]
     pub fn bad_request(message: impl Into<Cow<'static, str>>) -> Self {
-        Self::BadRequest {
-            message: message.into(),
-        }
+        Self::BadRequest { message: message.into() }
     }
 
     /// 503, with what does not answer, for the log.
@@ -98,6 +99,7 @@ impl AppError {
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::Forbidden { .. } | Self::CrossSite { .. } => StatusCode::FORBIDDEN,
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::TooManyRequests { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Unavailable { .. } => StatusCode::SERVICE_UNAVAILABLE,
@@ -124,10 +126,9 @@ impl AppError {
 
     fn into_notice(self) -> Notice {
         match self {
-            Self::BadRequest { message } => Notice {
-                what: Some(message).filter(|message| !message.is_empty()),
-                ..Notice::default()
-            },
+            Self::BadRequest { message } => {
+                Notice { what: Some(message).filter(|message| !message.is_empty()), ..Notice::default() }
+            }
             Self::CrossSite { .. } => Notice::CROSS_SITE,
             Self::Unauthorized => Notice::UNAUTHORIZED,
             _ => Notice::default(),
@@ -160,13 +161,8 @@ impl Notice {
 
     const UNAUTHORIZED: Self = Self {
         title: Some("You are not signed in"),
-        what: Some(Cow::Borrowed(
-            "This needs to know who you are, and your request does not say so.",
-        )),
-        remedy: Some((
-            Fixer::You,
-            "Sign in, then try again. A program sends a valid access token.",
-        )),
+        what: Some(Cow::Borrowed("This needs to know who you are, and your request does not say so.")),
+        remedy: Some((Fixer::You, "Sign in, then try again. A program sends a valid access token.")),
     };
 }
 
@@ -184,6 +180,25 @@ impl From<diesel::result::Error> for AppError {
     fn from(error: diesel::result::Error) -> Self {
         DbError::from(error).into()
     }
+}
+
+impl From<axum::extract::rejection::FormRejection> for AppError {
+    fn from(rejection: axum::extract::rejection::FormRejection) -> Self {
+        form_error(rejection.status())
+    }
+}
+
+impl From<axum::extract::rejection::RawFormRejection> for AppError {
+    fn from(rejection: axum::extract::rejection::RawFormRejection) -> Self {
+        form_error(rejection.status())
+    }
+}
+
+fn form_error(status: StatusCode) -> AppError {
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        return AppError::TooLarge;
+    }
+    AppError::bad_request("The form is incomplete or not what this page sends.")
 }
 
 impl From<askama::Error> for AppError {
@@ -258,14 +273,8 @@ mod tests {
     #[test]
     fn f_20_trouble_of_the_database_that_passes_is_503() {
         for (error, status) in [
-            (
-                DbError::Unavailable("no connection".to_owned()),
-                StatusCode::SERVICE_UNAVAILABLE,
-            ),
-            (
-                DbError::Query(diesel::result::Error::NotFound),
-                StatusCode::INTERNAL_SERVER_ERROR,
-            ),
+            (DbError::Unavailable("no connection".to_owned()), StatusCode::SERVICE_UNAVAILABLE),
+            (DbError::Query(diesel::result::Error::NotFound), StatusCode::INTERNAL_SERVER_ERROR),
             (DbError::Migration("x".to_owned()), StatusCode::INTERNAL_SERVER_ERROR),
             (DbError::Interrupted, StatusCode::INTERNAL_SERVER_ERROR),
         ] {
@@ -296,9 +305,6 @@ mod tests {
         let cause = DbError::Query(diesel::result::Error::RollbackTransaction);
         assert_eq!(chain(&cause), cause.to_string());
         let error = AppError::internal(cause);
-        assert_eq!(
-            chain(&error),
-            format!("internal error: {}", error.source().expect("a source"))
-        );
+        assert_eq!(chain(&error), format!("internal error: {}", error.source().expect("a source")));
     }
 }

@@ -77,11 +77,7 @@ impl HttpError {
     /// An error of `kind`; `detail` says more, without secrets, and may be empty.
     #[must_use]
     pub fn new(kind: HttpErrorKind, sent: bool, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            sent,
-            detail: detail.into(),
-        }
+        Self { kind, sent, detail: detail.into() }
     }
 
     /// What `error`, met while calling `host`, amounts to. The URL is left out: its query may hold a secret.
@@ -105,11 +101,7 @@ impl HttpError {
 impl fmt::Display for HttpError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.kind.text())?;
-        if self.detail.is_empty() {
-            Ok(())
-        } else {
-            write!(formatter, " ({})", self.detail)
-        }
+        if self.detail.is_empty() { Ok(()) } else { write!(formatter, " ({})", self.detail) }
     }
 }
 
@@ -229,10 +221,7 @@ fn is_passing(status: StatusCode) -> bool {
 }
 
 fn is_lost(kind: HttpErrorKind) -> bool {
-    matches!(
-        kind,
-        HttpErrorKind::Connect | HttpErrorKind::Timeout | HttpErrorKind::Other
-    )
+    matches!(kind, HttpErrorKind::Connect | HttpErrorKind::Timeout | HttpErrorKind::Other)
 }
 
 /// The seconds of `Retry-After`, or `otherwise` without that header; `None` if it is anything but seconds.
@@ -266,23 +255,14 @@ fn is_allowed(url: &Url) -> bool {
 /// The body, as long as it has at most `limit` bytes. It arrives decompressed, so that a small answer cannot grow
 /// without bound.
 async fn read(mut response: reqwest::Response, host: &str, limit: usize) -> Result<Vec<u8>, HttpError> {
-    let too_large = || {
-        HttpError::new(
-            HttpErrorKind::TooLarge,
-            true,
-            format!("{host}: more than {limit} bytes"),
-        )
-    };
+    let too_large = || HttpError::new(HttpErrorKind::TooLarge, true, format!("{host}: more than {limit} bytes"));
     let announced = usize::try_from(response.content_length().unwrap_or_default());
     if announced.map_or(true, |announced| announced > limit) {
         return Err(too_large());
     }
     let mut body = Vec::new();
     loop {
-        let chunk = response
-            .chunk()
-            .await
-            .map_err(|error| HttpError::from_exchange(host, &error))?;
+        let chunk = response.chunk().await.map_err(|error| HttpError::from_exchange(host, &error))?;
         match chunk {
             None => return Ok(body),
             Some(chunk) if chunk.len() > limit - body.len() => return Err(too_large()),
@@ -339,9 +319,7 @@ impl Proxy {
     fn from_environment() -> Self {
         let variable = |names: &[&str]| {
             let values = names.iter().filter_map(|name| std::env::var(name).ok());
-            values
-                .map(|value| value.trim().to_owned())
-                .find(|value| !value.is_empty())
+            values.map(|value| value.trim().to_owned()).find(|value| !value.is_empty())
         };
         Self {
             address: variable(&["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"]),
@@ -362,11 +340,7 @@ impl Proxy {
 
 /// `address`, by custom without a scheme, as a URL; `None` for what the client would pass over in silence.
 fn proxy_url(address: &str) -> Option<Url> {
-    let with_scheme = if address.contains("://") {
-        address.to_owned()
-    } else {
-        format!("http://{address}")
-    };
+    let with_scheme = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
     let url = Url::parse(&with_scheme).ok()?;
     matches!(url.scheme(), "http" | "https").then_some(url)
 }
@@ -399,16 +373,9 @@ mod tests {
     }
 
     fn with_proxy(timeout: Duration, proxy: &Proxy) -> HttpClient {
-        let config = HttpConfig {
-            timeout,
-            retries: 3,
-            extra_ca_file: None,
-        };
+        let config = HttpConfig { timeout, retries: 3, extra_ca_file: None };
         let client = HttpClient::with_proxy(&config, proxy).expect("a client");
-        HttpClient {
-            first_pause: Duration::from_millis(2),
-            ..client
-        }
+        HttpClient { first_pause: Duration::from_millis(2), ..client }
     }
 
     async fn listen() -> (TcpListener, SocketAddr) {
@@ -440,9 +407,7 @@ mod tests {
 
     fn answer(status: u16, headers: &[(&'static str, &'static str)]) -> axum::response::Response {
         let builder = axum::response::Response::builder().status(status);
-        let builder = headers
-            .iter()
-            .fold(builder, |builder, (name, value)| builder.header(*name, *value));
+        let builder = headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, *value));
         builder.body(Body::from("body")).expect("a response")
     }
 
@@ -450,10 +415,7 @@ mod tests {
     async fn a_response_comes_back_whole() {
         let seen = get(|headers: HeaderMap| async move { headers["user-agent"].to_str().expect("text").to_owned() });
         let address = serve(Router::new().route("/", seen)).await;
-        let response = client(TIMEOUT)
-            .send(request(format!("http://{address}")), 100)
-            .await
-            .expect("a response");
+        let response = client(TIMEOUT).send(request(format!("http://{address}")), 100).await.expect("a response");
         assert_eq!(response.status(), StatusCode::OK);
         assert_eq!(response.headers()["content-type"], "text/plain; charset=utf-8");
         assert_eq!(String::from_utf8_lossy(response.body()), USER_AGENT);
@@ -466,21 +428,14 @@ mod tests {
         let target = serve(target).await;
         let redirect = get(move || async move { Redirect::to(&format!("http://{target}/")) });
         let address = serve(Router::new().route("/", redirect)).await;
-        let response = client(TIMEOUT)
-            .send_idempotent(request(format!("http://{address}")), 100)
-            .await;
+        let response = client(TIMEOUT).send_idempotent(request(format!("http://{address}")), 100).await;
         assert_eq!(response.expect("a response").status(), StatusCode::SEE_OTHER);
         assert_eq!(calls.load(Ordering::SeqCst), 0);
     }
 
     #[tokio::test]
     async fn l_13_http_is_refused_except_to_loopback() {
-        for url in [
-            "http://example.com/",
-            "http://192.0.2.1/",
-            "http://localhost.example.com/",
-            "http://0.0.0.0/",
-        ] {
+        for url in ["http://example.com/", "http://192.0.2.1/", "http://localhost.example.com/", "http://0.0.0.0/"] {
             let error = client(TIMEOUT).send_idempotent(request(url), 100).await.expect_err(url);
             assert_eq!((error.kind, error.sent), (HttpErrorKind::RefusedUrl, false), "{url}");
         }
@@ -517,10 +472,7 @@ mod tests {
         let (listener, address) = listen().await;
         let client = client(Duration::from_millis(300));
         let start = Instant::now();
-        let error = client
-            .send_idempotent(request(format!("http://{address}")), 100)
-            .await
-            .expect_err("cut");
+        let error = client.send_idempotent(request(format!("http://{address}")), 100).await.expect_err("cut");
         assert_eq!((error.kind, error.sent), (HttpErrorKind::Timeout, true));
         assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
         drop(listener);
@@ -545,9 +497,7 @@ mod tests {
     async fn f_03_a_body_of_50_mb_is_cut_by_size() {
         let (router, pieces) = long_body(800);
         let address = serve(router).await;
-        let result = client(TIMEOUT)
-            .send_idempotent(request(format!("http://{address}")), DEFAULT_LIMIT)
-            .await;
+        let result = client(TIMEOUT).send_idempotent(request(format!("http://{address}")), DEFAULT_LIMIT).await;
         assert_eq!(result.expect_err("cut").kind, HttpErrorKind::TooLarge);
         assert!(pieces.load(Ordering::SeqCst) < 800);
     }
@@ -559,15 +509,7 @@ mod tests {
         let url = format!("http://{address}");
         let error = client(TIMEOUT).send(request(&url), 100).await.expect_err("cut");
         assert_eq!((error.kind, error.sent), (HttpErrorKind::TooLarge, true));
-        assert_eq!(
-            client(TIMEOUT)
-                .send(request(&url), 101)
-                .await
-                .expect("fits")
-                .body()
-                .len(),
-            101
-        );
+        assert_eq!(client(TIMEOUT).send(request(&url), 101).await.expect("fits").body().len(), 101);
     }
 
     fn zipped(length: usize) -> Vec<u8> {
@@ -581,20 +523,12 @@ mod tests {
         let bomb = zipped(8 * DEFAULT_LIMIT);
         assert!(bomb.len() < DEFAULT_LIMIT);
         let serve_zipped = |body: Vec<u8>| get(|| async { ([("content-encoding", "gzip")], body) });
-        let router = Router::new()
-            .route("/bomb", serve_zipped(bomb))
-            .route("/fits", serve_zipped(zipped(500_000)));
+        let router = Router::new().route("/bomb", serve_zipped(bomb)).route("/fits", serve_zipped(zipped(500_000)));
         let address = serve(router).await;
         let client = client(TIMEOUT);
-        let error = client
-            .send(request(format!("http://{address}/bomb")), DEFAULT_LIMIT)
-            .await
-            .expect_err("cut");
+        let error = client.send(request(format!("http://{address}/bomb")), DEFAULT_LIMIT).await.expect_err("cut");
         assert_eq!(error.kind, HttpErrorKind::TooLarge);
-        let response = client
-            .send(request(format!("http://{address}/fits")), DEFAULT_LIMIT)
-            .await
-            .expect("fits");
+        let response = client.send(request(format!("http://{address}/fits")), DEFAULT_LIMIT).await.expect("fits");
         assert_eq!(response.body().len(), 500_000);
     }
 
@@ -603,9 +537,7 @@ mod tests {
         for status in [429, 502, 503, 504] {
             let (router, calls) = counting(move |_| answer(status, &[]));
             let address = serve(router).await;
-            let response = client(TIMEOUT)
-                .send_idempotent(request(format!("http://{address}")), 100)
-                .await;
+            let response = client(TIMEOUT).send_idempotent(request(format!("http://{address}")), 100).await;
             assert_eq!(response.expect("the last response").status(), status);
             assert_eq!(calls.load(Ordering::SeqCst), 4, "{status}");
         }
@@ -615,9 +547,7 @@ mod tests {
     async fn a_server_that_recovers_is_reached() {
         let (router, calls) = counting(|earlier| answer(if earlier < 2 { 503 } else { 200 }, &[]));
         let address = serve(router).await;
-        let response = client(TIMEOUT)
-            .send_idempotent(request(format!("http://{address}")), 100)
-            .await;
+        let response = client(TIMEOUT).send_idempotent(request(format!("http://{address}")), 100).await;
         assert_eq!(response.expect("a response").status(), StatusCode::OK);
         assert_eq!(calls.load(Ordering::SeqCst), 3);
     }
@@ -627,17 +557,11 @@ mod tests {
         let (router, calls) = counting(|_| answer(500, &[]));
         let address = serve(router).await;
         let url = format!("http://{address}");
-        client(TIMEOUT)
-            .send_idempotent(request(&url), 100)
-            .await
-            .expect("a response");
+        client(TIMEOUT).send_idempotent(request(&url), 100).await.expect("a response");
         assert_eq!(calls.load(Ordering::SeqCst), 1);
         let (router, calls) = counting(|_| answer(503, &[]));
         let address = serve(router).await;
-        client(TIMEOUT)
-            .send(request(format!("http://{address}")), 100)
-            .await
-            .expect("a response");
+        client(TIMEOUT).send(request(format!("http://{address}")), 100).await.expect("a response");
         assert_eq!(calls.load(Ordering::SeqCst), 1);
     }
 
@@ -646,9 +570,7 @@ mod tests {
         let (router, calls) = counting(|earlier| answer(if earlier == 0 { 503 } else { 200 }, &[("retry-after", "1")]));
         let address = serve(router).await;
         let start = Instant::now();
-        let response = client(TIMEOUT)
-            .send_idempotent(request(format!("http://{address}")), 100)
-            .await;
+        let response = client(TIMEOUT).send_idempotent(request(format!("http://{address}")), 100).await;
         assert_eq!(response.expect("a response").status(), StatusCode::OK);
         assert_eq!(calls.load(Ordering::SeqCst), 2);
         assert!(start.elapsed() >= Duration::from_secs(1));
@@ -658,9 +580,7 @@ mod tests {
         ] {
             let (router, calls) = router;
             let address = serve(router).await;
-            let response = client(TIMEOUT)
-                .send_idempotent(request(format!("http://{address}")), 100)
-                .await;
+            let response = client(TIMEOUT).send_idempotent(request(format!("http://{address}")), 100).await;
             assert!(response.expect("a response").headers().contains_key("retry-after"));
             assert_eq!(calls.load(Ordering::SeqCst), 1);
         }
@@ -670,10 +590,8 @@ mod tests {
     async fn f_06_a_refused_connection_was_not_sent() {
         let (listener, address) = listen().await;
         drop(listener);
-        let error = client(TIMEOUT)
-            .send(request(format!("http://{address}/?code=s3cr3t")), 100)
-            .await
-            .expect_err("none");
+        let error =
+            client(TIMEOUT).send(request(format!("http://{address}/?code=s3cr3t")), 100).await.expect_err("none");
         assert_eq!((error.kind, error.sent), (HttpErrorKind::Connect, false));
         let text = error.to_string();
         assert!(text.contains("127.0.0.1") && !text.contains("s3cr3t"), "{text}");
@@ -694,10 +612,7 @@ mod tests {
         let error = client(TIMEOUT).send(request(&url), 100).await.expect_err("none");
         assert_eq!((error.kind, error.sent), (HttpErrorKind::Other, true));
         assert_eq!(connections.load(Ordering::SeqCst), 1);
-        client(TIMEOUT)
-            .send_idempotent(request(&url), 100)
-            .await
-            .expect_err("none");
+        client(TIMEOUT).send_idempotent(request(&url), 100).await.expect_err("none");
         assert_eq!(connections.load(Ordering::SeqCst), 5);
     }
 
@@ -719,10 +634,7 @@ mod tests {
     #[tokio::test]
     async fn https_takes_the_proxy_unless_the_host_is_exempt_or_loopback() {
         let (address, mut seen) = proxy().await;
-        let settings = Proxy {
-            address: Some(address.to_string()),
-            exempt: "exempt.invalid".to_owned(),
-        };
+        let settings = Proxy { address: Some(address.to_string()), exempt: "exempt.invalid".to_owned() };
         let client = with_proxy(TIMEOUT, &settings);
         let (listener, closed) = listen().await;
         drop(listener);
@@ -738,14 +650,8 @@ mod tests {
             assert_eq!(error.kind, HttpErrorKind::Connect, "{url}: {error}");
             assert!(seen.try_recv().is_err(), "{url}");
         }
-        client
-            .send(request("https://login.invalid/"), 100)
-            .await
-            .expect_err("none");
-        assert_eq!(
-            seen.recv().await.expect("a request"),
-            "CONNECT login.invalid:443 HTTP/1.1"
-        );
+        client.send(request("https://login.invalid/"), 100).await.expect_err("none");
+        assert_eq!(seen.recv().await.expect("a request"), "CONNECT login.invalid:443 HTTP/1.1");
     }
 
     /// Serves TLS as `localhost` and answers every request with `ok`.
@@ -754,19 +660,14 @@ mod tests {
         let certificate = CertificateDer::from_pem_slice(TEST_CERTIFICATE.as_bytes()).expect("a certificate");
         let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
         let versions = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = versions
-            .expect("versions")
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate], key);
+        let config = versions.expect("versions").with_no_client_auth().with_single_cert(vec![certificate], key);
         let acceptor = TlsAcceptor::from(Arc::new(config.expect("a configuration")));
         let (listener, address) = listen().await;
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 if let Ok(mut stream) = acceptor.accept(stream).await {
                     let _ = stream.read(&mut [0; 1024]).await;
-                    let _ = stream
-                        .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok")
-                        .await;
+                    let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
                 }
             }
         });
@@ -776,53 +677,30 @@ mod tests {
     #[tokio::test]
     async fn f_06_certificates_are_verified_with_those_of_the_extra_ca_file() {
         let port = serve_tls().await.port();
-        let (by_name, by_address) = (
-            format!("https://localhost:{port}/"),
-            format!("https://127.0.0.1:{port}/"),
-        );
-        let error = client(TIMEOUT)
-            .send(request(&by_name), 100)
-            .await
-            .expect_err("unknown issuer");
+        let (by_name, by_address) = (format!("https://localhost:{port}/"), format!("https://127.0.0.1:{port}/"));
+        let error = client(TIMEOUT).send(request(&by_name), 100).await.expect_err("unknown issuer");
         assert_eq!((error.kind, error.sent), (HttpErrorKind::Connect, false), "{error}");
 
         let path = std::env::temp_dir().join(crypto::random_token().expect("randomness"));
         std::fs::write(&path, TEST_CERTIFICATE).expect("writes");
-        let config = HttpConfig {
-            timeout: TIMEOUT,
-            retries: 0,
-            extra_ca_file: Some(path.clone()),
-        };
+        let config = HttpConfig { timeout: TIMEOUT, retries: 0, extra_ca_file: Some(path.clone()) };
         let client = HttpClient::with_proxy(&config, &Proxy::default()).expect("a client");
         std::fs::remove_file(path).expect("removes");
         assert_eq!(client.extra_certificates().len(), 1);
-        assert_eq!(
-            client.send(request(&by_name), 100).await.expect("trusted").body(),
-            b"ok"
-        );
+        assert_eq!(client.send(request(&by_name), 100).await.expect("trusted").body(), b"ok");
         let error = client.send(request(&by_address), 100).await.expect_err("another name");
         assert_eq!((error.kind, error.sent), (HttpErrorKind::Connect, false), "{error}");
     }
 
     #[test]
     fn what_cannot_be_set_up_is_an_error() {
-        let config = HttpConfig {
-            timeout: TIMEOUT,
-            retries: 0,
-            extra_ca_file: Some("/nonexistent/ca.pem".into()),
-        };
+        let config = HttpConfig { timeout: TIMEOUT, retries: 0, extra_ca_file: Some("/nonexistent/ca.pem".into()) };
         let error = HttpClient::new(&config).expect_err("unreadable");
         assert_eq!(error.kind, HttpErrorKind::Setup);
         assert!(error.to_string().contains("EXTRA_CA_FILE"), "{error}");
-        let config = HttpConfig {
-            extra_ca_file: None,
-            ..config
-        };
+        let config = HttpConfig { extra_ca_file: None, ..config };
         for address in ["nonsense://proxy", "socks5://localhost:1080", "http://"] {
-            let proxy = Proxy {
-                address: Some(address.to_owned()),
-                exempt: String::new(),
-            };
+            let proxy = Proxy { address: Some(address.to_owned()), exempt: String::new() };
             let error = HttpClient::with_proxy(&config, &proxy).expect_err(address);
             assert!(error.to_string().contains("HTTPS_PROXY"), "{error}");
         }

@@ -19,9 +19,7 @@ const WARM_UP_EVERY: Duration = Duration::from_secs(30);
 
 /// Starts every job on the application's task tracker.
 pub fn start(state: &AppState) {
-    every(state, "refresh", REFRESH_EVERY, |state| async move {
-        tokens::refresh_due(&state).await.map(drop)
-    });
+    every(state, "refresh", REFRESH_EVERY, |state| async move { tokens::refresh_due(&state).await.map(drop) });
     every(state, "purge", PURGE_EVERY, |state| async move { purge(&state).await.map(drop) });
     every(state, "warm-up", WARM_UP_EVERY, |state| async move {
         if let Err(error) = state.oidc.warm_up().await {

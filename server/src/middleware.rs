@@ -79,9 +79,7 @@ pub fn apply(router: Router, settings: &StackSettings) -> Router {
                 response
             })
             .layer(from_fn(error_page::render))
-            .layer(option_layer(
-                limiter.map(|limiter| from_fn_with_state(limiter, rate_limit::limit)),
-            ))
+            .layer(option_layer(limiter.map(|limiter| from_fn_with_state(limiter, rate_limit::limit))))
             .layer(from_fn_with_state(origin, csrf::refuse_cross_site))
             .layer(DefaultBodyLimit::max(BODY_LIMIT)),
     )

@@ -32,13 +32,7 @@ impl<'a> Frame<'a> {
             Theme::Light => "light",
             Theme::Dark => "dark",
         };
-        Self {
-            product: brand::TITLE,
-            stylesheet_url,
-            favicon_url,
-            theme,
-            csrf: "",
-        }
+        Self { product: brand::TITLE, stylesheet_url, favicon_url, theme, csrf: "" }
     }
 
     /// The same with a token for forms.
@@ -69,10 +63,7 @@ pub struct Provider<'a> {
 
 impl Provider<'_> {
     /// Microsoft Entra ID.
-    pub const MICROSOFT: Provider<'static> = Provider {
-        name: "Microsoft",
-        is_microsoft: true,
-    };
+    pub const MICROSOFT: Provider<'static> = Provider { name: "Microsoft", is_microsoft: true };
 }
 
 /// What a sign-in takes along, as hidden fields; absent ones are left out.
@@ -216,21 +207,8 @@ impl<'a> ErrorPage<'a> {
     /// a bad request (4xx) or of a failure (everything else).
     #[must_use]
     pub fn new(frame: Frame<'a>, status: u16, request_id: &'a str) -> Self {
-        let Words {
-            title,
-            what,
-            fixer,
-            remedy,
-        } = words(status);
-        Self {
-            frame,
-            status,
-            title,
-            what,
-            fixer,
-            remedy,
-            request_id,
-        }
+        let Words { title, what, fixer, remedy } = words(status);
+        Self { frame, status, title, what, fixer, remedy, request_id }
     }
 }
 

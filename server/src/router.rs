@@ -6,9 +6,9 @@ use cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::assets;
+use crate::config::ProviderKind;
 use crate::cookies::host_name;
 use crate::handlers::{admin, auth, health, pages, profile, theme};
-use crate::config::ProviderKind;
 use crate::middleware::{self, StackSettings};
 use crate::session_store::DieselStore;
 use crate::state::AppState;

@@ -87,10 +87,7 @@ impl AppState {
         let http = HttpClient::new(&config.http)?;
         let db = Database::open(&config.database, http.extra_certificates())?;
         let oidc = OidcClient::new(config.provider.clone(), http.clone(), clock.clone());
-        let graph = config
-            .graph_url
-            .clone()
-            .map(|url| GraphClient::new(url, http, clock.clone()));
+        let graph = config.graph_url.clone().map(|url| GraphClient::new(url, http, clock.clone()));
         let leptos_options = LeptosOptions::builder().output_name("app").build();
         Ok(Self(Arc::new(App {
             config,

@@ -102,7 +102,5 @@ fn spread(most: i64) -> i64 {
 
 /// Cut to microseconds, which both databases keep.
 fn micros(at: DateTime<Utc>) -> NaiveDateTime {
-    DateTime::from_timestamp_micros(at.timestamp_micros())
-        .unwrap_or(DateTime::UNIX_EPOCH)
-        .naive_utc()
+    DateTime::from_timestamp_micros(at.timestamp_micros()).unwrap_or(DateTime::UNIX_EPOCH).naive_utc()
 }

@@ -68,7 +68,8 @@ test('sign out leaves no way back', { timeout: 60_000 }, async () => {
   const server = await startServer(emulator.settings);
   try {
     const page = await signIn(browser, server.origin, 'member2', WITHOUT_SCRIPT);
-    await page.locator('form[action="/auth/sign-out"] button').first().click();
+    await page.locator('details:has(form[action="/auth/sign-out"]) > summary').click();
+    await page.getByRole('button', { name: 'Sign out', exact: true }).click();
     await page.goto(`${server.origin}/profile`);
     assert.equal(new URL(page.url()).pathname, '/auth/sign-in');
   } finally {

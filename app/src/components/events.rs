@@ -20,9 +20,9 @@ fn event_row(row: EventRow, now: Now) -> AnyView {
         <tr>
             <td>{now.ago(&row.at)}</td>
             <td>{row.summary.clone()}<p class="cell-note muted"><code>{row.kind.clone()}</code></p></td>
-            <td>{text(row.actor.clone())}</td>
-            <td>{subject(&row)}</td>
-            <td class="numeric">{text(row.address.clone())}</td>
+            <td class="breakable">{text(row.actor.clone())}</td>
+            <td class="breakable">{subject(&row)}</td>
+            <td class="breakable">{text(row.address.clone())}</td>
             <td>{details(row)}</td>
         </tr>
     }

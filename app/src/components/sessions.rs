@@ -39,7 +39,7 @@ fn session_row(row: SessionRow, scope: Scope, now: Now) -> AnyView {
         <tr>
             {user}
             <td>{text(row.device)}" "{current}</td>
-            <td class="numeric">{text(row.address)}</td>
+            <td class="breakable">{text(row.address)}</td>
             <td>{now.ago(&row.created)}</td>
             <td>{now.ago(&row.last_seen)}</td>
             <td>{now.ago(&row.expires)}</td>

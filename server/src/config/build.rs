@@ -46,11 +46,7 @@ pub enum Database {
 
 impl Database {
     /// The one that this build holds.
-    pub const COMPILED: Self = if cfg!(feature = "sqlite") {
-        Self::Sqlite
-    } else {
-        Self::Postgres
-    };
+    pub const COMPILED: Self = if cfg!(feature = "sqlite") { Self::Sqlite } else { Self::Postgres };
 }
 
 /// Whose users may sign in by default.

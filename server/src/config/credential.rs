@@ -24,10 +24,7 @@ const NAMES: [&str; 5] = [SECRET, SECRET_FILE, CERTIFICATE, KEY, FEDERATED];
 pub(super) fn read(reader: &mut Reader<'_>) -> Option<ClientCredential> {
     let given: Vec<&str> = NAMES.into_iter().filter(|name| reader.given(name).is_some()).collect();
     match given.as_slice() {
-        [] => reader.refuse(
-            NAMES,
-            "missing; set one of them (the certificate and its key are one credential)",
-        ),
+        [] => reader.refuse(NAMES, "missing; set one of them (the certificate and its key are one credential)"),
         [SECRET] => reader.parse(SECRET, |text| secret(text).map(ClientCredential::Secret)),
         [SECRET_FILE] => reader.parse(SECRET_FILE, |path| {
             secret(&read_text(path)?)?;
@@ -39,10 +36,7 @@ pub(super) fn read(reader: &mut Reader<'_>) -> Option<ClientCredential> {
             read_text(path)?;
             Ok(ClientCredential::FederatedTokenFile(PathBuf::from(path)))
         }),
-        several => reader.refuse(
-            several.iter().copied(),
-            "only one credential can be used; keep one of them",
-        ),
+        several => reader.refuse(several.iter().copied(), "only one credential can be used; keep one of them"),
     }
 }
 
@@ -57,18 +51,12 @@ fn secret(text: &str) -> Parsed<SecretString> {
 pub(super) fn is_placeholder(text: &str) -> bool {
     let text = text.to_ascii_lowercase().replace('_', "-");
     let is_bracketed = text.starts_with('<') && text.ends_with('>');
-    is_bracketed
-        || matches!(
-            text.as_str(),
-            "change-me" | "changeme" | "your-secret" | "your-client-secret"
-        )
+    is_bracketed || matches!(text.as_str(), "change-me" | "changeme" | "your-secret" | "your-client-secret")
 }
 
 /// The content of a file without surrounding blanks; never empty.
 fn read_text(path: &str) -> Parsed<Zeroizing<String>> {
-    let text = fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|error| unreadable(&error))?;
+    let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|error| unreadable(&error))?;
     match text.trim() {
         "" => Err("names an empty file".to_owned()),
         trimmed => Ok(Zeroizing::new(trimmed.to_owned())),
@@ -80,18 +68,13 @@ fn unreadable(error: &std::io::Error) -> String {
 }
 
 fn certificate(reader: &mut Reader<'_>) -> Option<ClientCredential> {
-    let certificate = reader.parse(CERTIFICATE, |path| {
-        read_certificate(path).map(|der| (PathBuf::from(path), der))
-    });
+    let certificate = reader.parse(CERTIFICATE, |path| read_certificate(path).map(|der| (PathBuf::from(path), der)));
     let key = reader.parse(KEY, |path| read_key(path).map(|pair| (PathBuf::from(path), pair)));
     let ((certificate_file, der), (key_file, pair)) = (certificate?, key?);
     if !belong_together(&der, &pair) {
         return reader.refuse([CERTIFICATE, KEY], "the key is not the one of the certificate");
     }
-    Some(ClientCredential::Certificate {
-        certificate_file,
-        key_file,
-    })
+    Some(ClientCredential::Certificate { certificate_file, key_file })
 }
 
 fn read_certificate(path: &str) -> Parsed<CertificateDer<'static>> {

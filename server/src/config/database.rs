@@ -34,24 +34,18 @@ fn other_build(held: &str, example: &str, feature: &str) -> String {
 
 fn sqlite(text: &str) -> Parsed<DatabaseConfig> {
     if text.to_ascii_lowercase().contains(":memory:") {
-        return Err(format!(
-            "a database in memory is lost with each connection; write {SQLITE_DEFAULT}"
-        ));
+        return Err(format!("a database in memory is lost with each connection; write {SQLITE_DEFAULT}"));
     }
     let path = text.split_once("://").map(|(_, path)| path).ok_or_else(|| {
         format!("needs two slashes before the path; write {SQLITE_DEFAULT} or sqlite:///absolute/path")
     })?;
     if path.is_empty() || path.ends_with('/') {
-        return Err(format!(
-            "names no file; write {SQLITE_DEFAULT} or sqlite:///absolute/path"
-        ));
+        return Err(format!("names no file; write {SQLITE_DEFAULT} or sqlite:///absolute/path"));
     }
     if path.contains(['?', '#']) {
         return Err("takes a path alone, without parameters (?) or a fragment (#)".to_owned());
     }
-    Ok(DatabaseConfig::Sqlite {
-        path: PathBuf::from(path),
-    })
+    Ok(DatabaseConfig::Sqlite { path: PathBuf::from(path) })
 }
 
 fn postgres(text: &str) -> Parsed<DatabaseConfig> {
@@ -59,12 +53,9 @@ fn postgres(text: &str) -> Parsed<DatabaseConfig> {
         "is not a URL; write postgres://user:password@host/name and escape special characters with %".to_owned()
     })?;
     let parameters: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-    if parameters
-        .iter()
-        .any(|(name, _)| matches!(name.as_str(), "sslrootcert" | "sslcert" | "sslkey"))
-    {
+    if parameters.iter().any(|(name, _)| matches!(name.as_str(), "sslrootcert" | "sslcert" | "sslkey")) {
         return Err(
-            "sslrootcert, sslcert and sslkey are not supported; put the CA's certificate into EXTRA_CA_FILE".to_owned(),
+            "sslrootcert, sslcert and sslkey are not supported; put the CA's certificate into EXTRA_CA_FILE".to_owned()
         );
     }
     let ssl_mode = match parameters.iter().rfind(|(name, _)| name == "sslmode") {
@@ -75,13 +66,9 @@ fn postgres(text: &str) -> Parsed<DatabaseConfig> {
     let others: Vec<&(String, String)> = parameters.iter().filter(|(name, _)| name != "sslmode").collect();
     url.set_query(None);
     if !others.is_empty() {
-        url.query_pairs_mut()
-            .extend_pairs(others.iter().map(|(name, value)| (name, value)));
+        url.query_pairs_mut().extend_pairs(others.iter().map(|(name, value)| (name, value)));
     }
-    Ok(DatabaseConfig::Postgres {
-        url: RedactedUrl(url),
-        ssl_mode,
-    })
+    Ok(DatabaseConfig::Postgres { url: RedactedUrl(url), ssl_mode })
 }
 
 fn ssl_mode(text: &str) -> Parsed<SslMode> {
@@ -98,10 +85,7 @@ fn ssl_mode(text: &str) -> Parsed<SslMode> {
 /// Whether passwords and data cross a network in clear.
 pub(super) fn is_exposed(config: &DatabaseConfig) -> bool {
     match config {
-        DatabaseConfig::Postgres {
-            url,
-            ssl_mode: SslMode::Disable,
-        } => {
+        DatabaseConfig::Postgres { url, ssl_mode: SslMode::Disable } => {
             let parameters: Vec<(String, String)> = url.0.query_pairs().into_owned().collect();
             !is_local(&url.0, &parameters)
         }
@@ -111,10 +95,7 @@ pub(super) fn is_exposed(config: &DatabaseConfig) -> bool {
 
 /// Whether the server is on this machine: a loopback host or a Unix socket.
 fn is_local(url: &Url, parameters: &[(String, String)]) -> bool {
-    let parameter = parameters
-        .iter()
-        .rfind(|(name, _)| name == "host")
-        .map(|(_, host)| host.as_str());
+    let parameter = parameters.iter().rfind(|(name, _)| name == "host").map(|(_, host)| host.as_str());
     let host = parameter.or(url.host_str()).unwrap_or_default().to_ascii_lowercase();
     let is_socket = host.is_empty() || host.starts_with('/') || host.starts_with("%2f");
     is_socket

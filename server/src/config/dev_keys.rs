@@ -16,9 +16,7 @@ pub(super) fn load_or_create(path: &Path) -> Parsed<KeyRing> {
         let draft = path.with_extension(crypto::random_token().map_err(|error| error.to_string())?);
         create(path, &draft, &entry).map_err(|error| refusal(path, &error.kind()))?;
     }
-    let text = fs::read_to_string(path)
-        .map(Zeroizing::new)
-        .map_err(|error| refusal(path, &error.kind()))?;
+    let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|error| refusal(path, &error.kind()))?;
     restrict(path).map_err(|error| refusal(path, &error.kind()))?;
     KeyRing::parse(text.trim()).map_err(|error| refusal(path, &error))
 }

@@ -25,10 +25,7 @@ impl Environment {
         let _ = dotenvy::from_read(file.text.as_bytes());
         let process = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
         let names: BTreeSet<String> = process.chain(file.names).collect();
-        Self {
-            names: names.into_iter().collect(),
-            problems: file.problems,
-        }
+        Self { names: names.into_iter().collect(), problems: file.problems }
     }
 }
 
@@ -47,10 +44,7 @@ impl DotEnv {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::parse(""),
             Err(error) => {
                 let problem = Problem::new([".env"], format!("cannot be read: {}", error.kind()));
-                Self {
-                    problems: vec![problem],
-                    ..Self::parse("")
-                }
+                Self { problems: vec![problem], ..Self::parse("") }
             }
         }
     }
@@ -72,10 +66,7 @@ impl DotEnv {
 }
 
 fn malformed(line: usize) -> Problem {
-    Problem::new(
-        [format!(".env, line {line}")],
-        "is not NAME=value; put a value with blanks into quotes",
-    )
+    Problem::new([format!(".env, line {line}")], "is not NAME=value; put a value with blanks into quotes")
 }
 
 fn joined(lines: &[&str]) -> String {
@@ -89,10 +80,7 @@ fn first_malformed(lines: &[&str]) -> Option<usize> {
         let beginning = joined(lines.get(..*count).unwrap_or_default());
         dotenvy::from_read_iter(beginning.as_bytes()).all(|entry| entry.is_ok())
     };
-    (0..=lines.len())
-        .rev()
-        .find(is_well_formed)
-        .filter(|count| *count < lines.len())
+    (0..=lines.len()).rev().find(is_well_formed).filter(|count| *count < lines.len())
 }
 
 #[cfg(test)]
@@ -120,10 +108,7 @@ mod tests {
             let file = DotEnv::parse(text);
             let expected: Vec<Problem> = lines.into_iter().map(malformed).collect();
             assert_eq!(file.problems, expected, "{text}");
-            assert!(
-                file.names.iter().all(|name| ["A", "B", "C"].contains(&name.as_str())),
-                "{text}"
-            );
+            assert!(file.names.iter().all(|name| ["A", "B", "C"].contains(&name.as_str())), "{text}");
             let shown = file.problems.iter().map(ToString::to_string).collect::<String>();
             assert!(!shown.contains("secret"), "{shown}");
         }

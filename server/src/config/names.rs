@@ -11,20 +11,13 @@ const NEAR: usize = 2;
 
 /// A problem for each unknown name below a guarded prefix.
 pub(super) fn unknown(names: &[String]) -> Vec<Problem> {
-    strangers(names)
-        .filter(|name| is_guarded(name))
-        .map(|name| describe(name))
-        .collect()
+    strangers(names).filter(|name| is_guarded(name)).map(|name| describe(name)).collect()
 }
 
 /// A warning for each other name that nearly is one of ours.
 pub(super) fn near_misses(names: &[String]) -> Vec<Problem> {
     let is_near = |name: &&String| nearest(name).is_some_and(|(distance, _)| distance <= NEAR);
-    strangers(names)
-        .filter(|name| !is_guarded(name))
-        .filter(is_near)
-        .map(|name| describe(name))
-        .collect()
+    strangers(names).filter(|name| !is_guarded(name)).filter(is_near).map(|name| describe(name)).collect()
 }
 
 fn strangers(names: &[String]) -> impl Iterator<Item = &String> {
@@ -44,8 +37,7 @@ fn describe(name: &str) -> Problem {
 /// The setting whose name is nearest, and by how many letters it differs; case does not count.
 fn nearest(name: &str) -> Option<(usize, String)> {
     let name = name.to_ascii_uppercase();
-    let distances = definitions()
-        .into_iter()
-        .map(|known| (strsim::damerau_levenshtein(&name, &known.name), known.name));
+    let distances =
+        definitions().into_iter().map(|known| (strsim::damerau_levenshtein(&name, &known.name), known.name));
     distances.min_by_key(|(distance, _)| *distance)
 }

@@ -41,11 +41,7 @@ fn any_duration(text: &str) -> Parsed<Duration> {
     let parsed = UNITS.iter().find_map(|(letter, unit)| {
         let number = text.strip_suffix(*letter)?;
         let digits_only = number.bytes().all(|byte| byte.is_ascii_digit());
-        let seconds = number
-            .parse::<u64>()
-            .ok()
-            .filter(|_| digits_only)?
-            .checked_mul(unit.as_secs())?;
+        let seconds = number.parse::<u64>().ok().filter(|_| digits_only)?.checked_mul(unit.as_secs())?;
         Some(Duration::from_secs(seconds))
     });
     parsed.ok_or_else(|| "is not a time; write a whole number with s, m, h or d, such as 30m".to_owned())
@@ -53,13 +49,8 @@ fn any_duration(text: &str) -> Parsed<Duration> {
 
 /// `duration` in its largest whole unit.
 fn duration_text(duration: Duration) -> String {
-    let whole = UNITS
-        .iter()
-        .find(|(_, unit)| duration >= *unit && duration.as_secs().is_multiple_of(unit.as_secs()));
-    whole.map_or_else(
-        || "0s".to_owned(),
-        |(letter, unit)| format!("{}{letter}", duration.as_secs() / unit.as_secs()),
-    )
+    let whole = UNITS.iter().find(|(_, unit)| duration >= *unit && duration.as_secs().is_multiple_of(unit.as_secs()));
+    whole.map_or_else(|| "0s".to_owned(), |(letter, unit)| format!("{}{letter}", duration.as_secs() / unit.as_secs()))
 }
 
 /// `count/time`, such as `60/1m`, or `off`.
@@ -112,9 +103,7 @@ pub(super) fn guids(text: &str) -> Parsed<Vec<String>> {
 /// Comma-separated CIDRs; a bare address stands for itself alone.
 pub(super) fn networks(text: &str) -> Parsed<Vec<IpNet>> {
     entries(text, |entry| {
-        let network = entry
-            .parse::<IpNet>()
-            .or_else(|_| entry.parse::<IpAddr>().map(IpNet::from));
+        let network = entry.parse::<IpNet>().or_else(|_| entry.parse::<IpAddr>().map(IpNet::from));
         network
             .map(|network| network.trunc())
             .map_err(|_| "is neither a CIDR such as 10.0.0.0/8 nor an address".to_owned())
@@ -128,7 +117,7 @@ pub(super) fn scopes(text: &str) -> Parsed<Vec<String>> {
     let fits = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e) && byte != b',';
     if !scopes.iter().all(|scope| scope.bytes().all(fits)) {
         return Err(
-            "holds a character that no scope has; separate scopes by blanks, without commas or quotes".to_owned(),
+            "holds a character that no scope has; separate scopes by blanks, without commas or quotes".to_owned()
         );
     }
     if !scopes.iter().any(|scope| scope == "openid") {
@@ -168,31 +157,19 @@ fn mapping<C: Copy + PartialEq>(text: &str, columns: &[(&str, C)]) -> Parsed<Vec
         .iter()
         .enumerate()
         .any(|(index, (column, _))| pairs.iter().skip(index + 1).any(|(other, _)| other == column));
-    if repeated {
-        Err("maps a column twice".to_owned())
-    } else {
-        Ok(pairs)
-    }
+    if repeated { Err("maps a column twice".to_owned()) } else { Ok(pairs) }
 }
 
 /// A claim's name: visible characters.
 pub(super) fn claim_name(text: &str) -> Parsed<String> {
     let fits =
         !text.is_empty() && !text.contains(|character: char| character.is_whitespace() || character.is_control());
-    if fits {
-        Ok(text.to_owned())
-    } else {
-        Err("needs the name of a claim, without blanks".to_owned())
-    }
+    if fits { Ok(text.to_owned()) } else { Err("needs the name of a claim, without blanks".to_owned()) }
 }
 
 /// The claim that lists groups; `off` is an empty name.
 pub(super) fn groups_claim(text: &str) -> Parsed<String> {
-    if text.eq_ignore_ascii_case("off") {
-        Ok(String::new())
-    } else {
-        claim_name(text)
-    }
+    if text.eq_ignore_ascii_case("off") { Ok(String::new()) } else { claim_name(text) }
 }
 
 /// `group object ID or app role=role,…`. The last `=` separates: values of app roles may hold others.
@@ -203,10 +180,7 @@ pub(super) fn role_mapping(text: &str) -> Parsed<Vec<RoleRule>> {
         if value.is_empty() {
             return Err("names no group and no app role".to_owned());
         }
-        Ok(RoleRule {
-            value: value.to_owned(),
-            role: role_name(role)?,
-        })
+        Ok(RoleRule { value: value.to_owned(), role: role_name(role)? })
     })
     .map(without_repetition)
 }
@@ -231,10 +205,7 @@ pub(super) fn keys(text: &str) -> Parsed<KeyRing> {
 
 /// Whether a well-formed entry's key is one byte over and over.
 fn is_example_key(entry: &str) -> bool {
-    let encoded = entry
-        .split_once(':')
-        .map(|(_, encoded)| encoded.trim())
-        .unwrap_or_default();
+    let encoded = entry.split_once(':').map(|(_, encoded)| encoded.trim()).unwrap_or_default();
     let key = Zeroizing::new(STANDARD.decode(encoded).unwrap_or_default());
     key.windows(2).all(|pair| pair.first() == pair.last()) && !key.is_empty()
 }
@@ -249,24 +220,16 @@ const NEVER_EXEMPT: [&str; 3] = ["/admin", "/profile", "/api/v1"];
 
 fn exempt_path(text: &str) -> Parsed<String> {
     let path = text.trim_end_matches('/');
-    let segments = path
-        .strip_prefix('/')
-        .ok_or("is not a path below /, such as /docs")?
-        .split('/');
+    let segments = path.strip_prefix('/').ok_or("is not a path below /, such as /docs")?.split('/');
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
     if !path.bytes().all(plain) {
-        return Err(
-            "holds more than letters, digits, -, ., _ and ~; a query, a pattern or an escape cannot be exempt"
-                .to_owned(),
-        );
+        return Err("holds more than letters, digits, -, ., _ and ~; a query, a pattern or an escape cannot be exempt"
+            .to_owned());
     }
     if segments.into_iter().any(|segment| matches!(segment, "" | "." | "..")) {
         return Err("has an empty segment, . or ..".to_owned());
     }
-    let below = |base: &str| {
-        path.strip_prefix(base)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
+    let below = |base: &str| path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     match NEVER_EXEMPT.iter().find(|base| below(base)) {
         Some(base) => Err(format!("is or lies below {base}, which always needs to know who asks")),
         None => Ok(path.to_owned()),

@@ -15,10 +15,7 @@ impl Problem {
     /// A problem of the variables `names`: one, or all that do not go together.
     #[must_use]
     pub fn new<N: Into<String>>(names: impl IntoIterator<Item = N>, text: impl Into<String>) -> Self {
-        Self {
-            names: names.into_iter().map(Into::into).collect(),
-            text: text.into(),
-        }
+        Self { names: names.into_iter().map(Into::into).collect(), text: text.into() }
     }
 
     /// The variables concerned.

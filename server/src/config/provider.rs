@@ -21,18 +21,12 @@ pub(super) fn is_generic(reader: &Reader<'_>) -> bool {
 
 /// The provider and this application's registration with it.
 pub(super) fn read(reader: &mut Reader<'_>, build: &Build) -> Option<ProviderConfig> {
-    let kind = if is_generic(reader) {
-        generic(reader)
-    } else {
-        entra(reader, build)
-    };
+    let kind = if is_generic(reader) { generic(reader) } else { entra(reader, build) };
     let client_id = client_id(reader);
     let credential = credential::read(reader);
     let scopes = scopes(reader, build);
-    let response_mode = reader.choice(
-        "ENTRA_RESPONSE_MODE",
-        &[("query", ResponseMode::Query), ("form_post", ResponseMode::FormPost)],
-    );
+    let response_mode =
+        reader.choice("ENTRA_RESPONSE_MODE", &[("query", ResponseMode::Query), ("form_post", ResponseMode::FormPost)]);
     let clock_leeway = reader.duration("CLOCK_LEEWAY", SECOND..=SECOND * 300);
     Some(ProviderConfig {
         kind: kind?,
@@ -47,10 +41,7 @@ pub(super) fn read(reader: &mut Reader<'_>, build: &Build) -> Option<ProviderCon
 fn generic(reader: &mut Reader<'_>) -> Option<ProviderKind> {
     for name in [TENANT, ALLOWED] {
         if reader.given(name).is_some() {
-            reader.refuse::<()>(
-                [ISSUER, name],
-                "do not go together; keep one: Entra ID, or another provider",
-            );
+            reader.refuse::<()>([ISSUER, name], "do not go together; keep one: Entra ID, or another provider");
         }
     }
     let issuer = reader.parse(ISSUER, urls::issuer)?;
@@ -60,10 +51,7 @@ fn generic(reader: &mut Reader<'_>) -> Option<ProviderKind> {
 fn entra(reader: &mut Reader<'_>, build: &Build) -> Option<ProviderKind> {
     let authority = reader.parse("ENTRA_AUTHORITY", urls::authority);
     let tenant = tenant(reader, build);
-    Some(ProviderKind::Entra {
-        authority: authority?,
-        tenant: tenant?,
-    })
+    Some(ProviderKind::Entra { authority: authority?, tenant: tenant? })
 }
 
 fn tenant(reader: &mut Reader<'_>, build: &Build) -> Option<Tenant> {
@@ -83,10 +71,7 @@ fn several_tenants(reader: &mut Reader<'_>, endpoint: &str) -> Option<Tenant> {
             format!("missing; with several tenants ({TENANT} is {endpoint}) list the GUIDs of those that may sign in");
         return reader.refuse([ALLOWED], text);
     }
-    Some(Tenant::Multi {
-        endpoint: endpoint.to_owned(),
-        allowed,
-    })
+    Some(Tenant::Multi { endpoint: endpoint.to_owned(), allowed })
 }
 
 fn single_tenant(reader: &mut Reader<'_>, text: &str) -> Option<Tenant> {
@@ -106,19 +91,10 @@ fn single_tenant(reader: &mut Reader<'_>, text: &str) -> Option<Tenant> {
 
 fn client_id(reader: &mut Reader<'_>) -> Option<String> {
     if reader.given(CLIENT).is_none() {
-        return reader.refuse(
-            [CLIENT],
-            "missing; it is the Application (client) ID of the registration",
-        );
+        return reader.refuse([CLIENT], "missing; it is the Application (client) ID of the registration");
     }
     let is_free_form = is_generic(reader) || has_local_authority(reader);
-    reader.parse(CLIENT, |text| {
-        if is_free_form {
-            parse::claim_name(text)
-        } else {
-            entra_client_id(text)
-        }
-    })
+    reader.parse(CLIENT, |text| if is_free_form { parse::claim_name(text) } else { entra_client_id(text) })
 }
 
 fn entra_client_id(text: &str) -> Parsed<String> {
@@ -127,9 +103,7 @@ fn entra_client_id(text: &str) -> Parsed<String> {
 
 /// Whether the authority is on this machine: an emulator, whose client ids need not be GUIDs.
 fn has_local_authority(reader: &Reader<'_>) -> bool {
-    let authority = reader
-        .text("ENTRA_AUTHORITY")
-        .and_then(|text| urls::web_url(&text).ok());
+    let authority = reader.text("ENTRA_AUTHORITY").and_then(|text| urls::web_url(&text).ok());
     authority.is_some_and(|url| urls::is_loopback(url.host()))
 }
 
@@ -137,20 +111,16 @@ fn scopes(reader: &mut Reader<'_>, build: &Build) -> Option<Vec<String>> {
     if reader.given(SCOPES).is_some() {
         return reader.parse(SCOPES, parse::scopes);
     }
-    let default = if build.graph && !is_generic(reader) {
-        GRAPH_SCOPES
-    } else {
-        PLAIN_SCOPES
-    };
+    let default = if build.graph && !is_generic(reader) { GRAPH_SCOPES } else { PLAIN_SCOPES };
     parse::scopes(default).ok()
 }
 
 /// `ADMIN_USERS`: `tid/oid,…`, or `issuer#sub,…` with another provider.
 pub(super) fn admin_users(reader: &mut Reader<'_>) -> Option<Vec<IdentityKey>> {
     match reader.given(ISSUER) {
-        Some(issuer) => reader.list("ADMIN_USERS", |text| {
-            parse::entries(text, |entry| generic_identity(entry, issuer))
-        }),
+        Some(issuer) => {
+            reader.list("ADMIN_USERS", |text| parse::entries(text, |entry| generic_identity(entry, issuer)))
+        }
         None => reader.list("ADMIN_USERS", |text| parse::entries(text, entra_identity)),
     }
 }
@@ -168,8 +138,5 @@ fn generic_identity(text: &str, issuer: &str) -> Parsed<IdentityKey> {
     if realm != issuer || subject.is_empty() {
         return Err("must be the value of OIDC_ISSUER, then #, then the person's subject".to_owned());
     }
-    Ok(IdentityKey {
-        realm: realm.to_owned(),
-        subject: subject.to_owned(),
-    })
+    Ok(IdentityKey { realm: realm.to_owned(), subject: subject.to_owned() })
 }

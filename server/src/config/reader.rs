@@ -18,21 +18,14 @@ pub(super) struct Reader<'a> {
 impl<'a> Reader<'a> {
     pub(super) fn new(settings: &'a Settings, problems: Vec<Problem>) -> Self {
         let defaults = definitions();
-        let defaults = defaults
-            .into_iter()
-            .filter_map(|known| Some((known.name, known.default?)))
-            .collect();
+        let defaults = defaults.into_iter().filter_map(|known| Some((known.name, known.default?))).collect();
         let given = settings
             .values()
             .into_iter()
             .filter_map(|(name, value)| Some((name, value?.trim())))
             .filter(|(_, value)| !value.is_empty())
             .collect();
-        Self {
-            given,
-            defaults,
-            problems,
-        }
+        Self { given, defaults, problems }
     }
 
     /// The value of `name` without surrounding blanks, or its default; `None` if there is neither.

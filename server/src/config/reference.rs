@@ -32,19 +32,14 @@ const EXAMPLE_OPENING: &str = "\
 #[must_use]
 pub fn settings_reference() -> String {
     written(REFERENCE_OPENING, write_table_row, |text, heading| {
-        write!(
-            text,
-            "\n## {heading}\n\n| setting | default | meaning |\n|---|---|---|\n"
-        )
+        write!(text, "\n## {heading}\n\n| setting | default | meaning |\n|---|---|---|\n")
     })
 }
 
 /// `.env.example`: every setting, commented out.
 #[must_use]
 pub fn env_example() -> String {
-    written(EXAMPLE_OPENING, write_example, |text, heading| {
-        write!(text, "\n# --- {heading} ---\n")
-    })
+    written(EXAMPLE_OPENING, write_example, |text, heading| write!(text, "\n# --- {heading} ---\n"))
 }
 
 /// `opening`, then each setting by `entry`, each group opened by `heading`.
@@ -68,23 +63,13 @@ fn written(
 
 /// A default that depends on others is the last sentence of the help text.
 fn write_table_row(text: &mut String, definition: &Definition) -> std::fmt::Result {
-    let help = definition
-        .help
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ")
-        .replace('|', "\\|");
+    let help = definition.help.split_whitespace().collect::<Vec<_>>().join(" ").replace('|', "\\|");
     let (meaning, conditional) = help.split_once(" Default: ").unwrap_or((&help, "–"));
     let default = match &definition.default {
         Some(default) => format!("`{default}`"),
         None => conditional.trim_end_matches('.').to_owned(),
     };
-    writeln!(
-        text,
-        "| `{}` | {default} | {}. |",
-        definition.name,
-        meaning.trim_end_matches('.')
-    )
+    writeln!(text, "| `{}` | {default} | {}. |", definition.name, meaning.trim_end_matches('.'))
 }
 
 fn write_example(text: &mut String, definition: &Definition) -> std::fmt::Result {

@@ -293,15 +293,9 @@ fn definition(argument: &Arg) -> Option<Definition> {
     Some(Definition {
         name: argument.get_env()?.to_str()?.to_owned(),
         flag: argument.get_long()?.to_owned(),
-        default: argument
-            .get_default_values()
-            .first()
-            .and_then(|value| value.to_str())
-            .map(str::to_owned),
+        default: argument.get_default_values().first().and_then(|value| value.to_str()).map(str::to_owned),
         heading: argument.get_help_heading().unwrap_or_default().to_owned(),
-        help: argument
-            .get_long_help()
-            .map_or_else(|| summary.clone(), ToString::to_string),
+        help: argument.get_long_help().map_or_else(|| summary.clone(), ToString::to_string),
         summary,
     })
 }

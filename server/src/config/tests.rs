@@ -96,26 +96,15 @@ fn the_minimum_is_enough_and_the_defaults_are_the_documented_ones() {
     let config = accept(&[]);
     assert_eq!(config.public_url.origin(), "http://localhost:3000");
     assert_eq!(config.bind_addr.to_string(), "127.0.0.1:3000");
-    assert_eq!(
-        config.database,
-        DatabaseConfig::Sqlite {
-            path: PathBuf::from("data/app.db")
-        }
-    );
+    assert_eq!(config.database, DatabaseConfig::Sqlite { path: PathBuf::from("data/app.db") });
     let authority = "https://login.microsoftonline.com".to_owned();
     let tenant = Tenant::Single(TENANT.to_owned());
     assert_eq!(config.provider.kind, ProviderKind::Entra { authority, tenant });
     assert_eq!(config.provider.client_id, CLIENT);
-    assert_eq!(
-        config.provider.scopes.join(" "),
-        "openid profile email offline_access User.Read"
-    );
+    assert_eq!(config.provider.scopes.join(" "), "openid profile email offline_access User.Read");
     assert_eq!(config.provider.response_mode, ResponseMode::Query);
     assert_eq!(config.provider.clock_leeway, Duration::from_secs(120));
-    assert_eq!(
-        config.graph_url.expect("Graph").as_str(),
-        "https://graph.microsoft.com/"
-    );
+    assert_eq!(config.graph_url.expect("Graph").as_str(), "https://graph.microsoft.com/");
     assert_eq!(config.session.idle_timeout, Duration::from_secs(30 * 60));
     assert_eq!(config.session.absolute_timeout, Duration::from_secs(8 * 60 * 60));
     assert_eq!(config.tokens.keys.current_id(), "2026-11");
@@ -130,13 +119,7 @@ fn the_minimum_is_enough_and_the_defaults_are_the_documented_ones() {
     assert!(config.login_exempt_paths.is_empty() && config.trusted_proxies.is_empty());
     assert!(config.sync.create_new_users && !config.sync.block_guest_users && config.sync.mirror_groups);
     assert_eq!(config.sync.groups_claim, "groups");
-    assert_eq!(
-        config.sync.role_mapping,
-        [RoleRule {
-            value: "Admin".to_owned(),
-            role: "admin".to_owned()
-        }]
-    );
+    assert_eq!(config.sync.role_mapping, [RoleRule { value: "Admin".to_owned(), role: "admin".to_owned() }]);
     assert!(config.sync.claim_mapping.is_empty() && config.sync.boolean_claim_mapping.is_empty());
     assert!(config.sync.admin_users.is_empty());
 }
@@ -159,10 +142,7 @@ const REFUSED: &[(&[Pair], &[&str])] = &[
     (&[("BIND_ADDR", "127.0.0.1")], &["BIND_ADDR"]),
     (&[("BIND_ADDR", ":3000")], &["BIND_ADDR"]),
     (&[("TRUSTED_PROXIES", "10.0.0.0/33")], &["TRUSTED_PROXIES"]),
-    (
-        &[("TRUSTED_PROXIES", "10.0.0.1, proxy.example.com")],
-        &["TRUSTED_PROXIES"],
-    ),
+    (&[("TRUSTED_PROXIES", "10.0.0.1, proxy.example.com")], &["TRUSTED_PROXIES"]),
     (&[("AUTH_RATE_LIMIT", "60")], &["AUTH_RATE_LIMIT"]),
     (&[("AUTH_RATE_LIMIT", "60/1")], &["AUTH_RATE_LIMIT"]),
     (&[("AUTH_RATE_LIMIT", "0/1m")], &["AUTH_RATE_LIMIT"]),
@@ -190,41 +170,19 @@ const REFUSED: &[(&[Pair], &[&str])] = &[
     (&[("AUDIT_RETENTION", "3651d")], &["AUDIT_RETENTION"]),
     (&[("ENTRA_TENANT_ID", "contoso.onmicrosoft.com")], &["ENTRA_TENANT_ID"]),
     (&[("ENTRA_TENANT_ID", "consumers")], &["ENTRA_TENANT_ID"]),
-    (
-        &[("ENTRA_TENANT_ID", "72f988bf86f141af91ab2d7cd011db47")],
-        &["ENTRA_TENANT_ID"],
-    ),
+    (&[("ENTRA_TENANT_ID", "72f988bf86f141af91ab2d7cd011db47")], &["ENTRA_TENANT_ID"]),
     (&[("ENTRA_TENANT_ID", "organizations")], &["ENTRA_ALLOWED_TENANTS"]),
-    (
-        &[("ENTRA_TENANT_ID", "common"), ("ENTRA_ALLOWED_TENANTS", ",")],
-        &["ENTRA_ALLOWED_TENANTS"],
-    ),
-    (
-        &[("ENTRA_TENANT_ID", "common"), ("ENTRA_ALLOWED_TENANTS", "contoso")],
-        &["ENTRA_ALLOWED_TENANTS"],
-    ),
-    (
-        &[("ENTRA_ALLOWED_TENANTS", OTHER_TENANT)],
-        &["ENTRA_TENANT_ID", "ENTRA_ALLOWED_TENANTS"],
-    ),
+    (&[("ENTRA_TENANT_ID", "common"), ("ENTRA_ALLOWED_TENANTS", ",")], &["ENTRA_ALLOWED_TENANTS"]),
+    (&[("ENTRA_TENANT_ID", "common"), ("ENTRA_ALLOWED_TENANTS", "contoso")], &["ENTRA_ALLOWED_TENANTS"]),
+    (&[("ENTRA_ALLOWED_TENANTS", OTHER_TENANT)], &["ENTRA_TENANT_ID", "ENTRA_ALLOWED_TENANTS"]),
     (&[("ENTRA_CLIENT_ID", "my-app")], &["ENTRA_CLIENT_ID"]),
     (&[("ENTRA_CLIENT_SECRET", "change-me")], &["ENTRA_CLIENT_SECRET"]),
     (&[("ENTRA_CLIENT_SECRET", "<client secret>")], &["ENTRA_CLIENT_SECRET"]),
-    (
-        &[("ENTRA_CLIENT_SECRET_FILE", "/x")],
-        &["ENTRA_CLIENT_SECRET", "ENTRA_CLIENT_SECRET_FILE"],
-    ),
-    (
-        &[("ENTRA_FEDERATED_TOKEN_FILE", "/x")],
-        &["ENTRA_CLIENT_SECRET", "ENTRA_FEDERATED_TOKEN_FILE"],
-    ),
+    (&[("ENTRA_CLIENT_SECRET_FILE", "/x")], &["ENTRA_CLIENT_SECRET", "ENTRA_CLIENT_SECRET_FILE"]),
+    (&[("ENTRA_FEDERATED_TOKEN_FILE", "/x")], &["ENTRA_CLIENT_SECRET", "ENTRA_FEDERATED_TOKEN_FILE"]),
     (
         &[("ENTRA_CLIENT_CERTIFICATE_FILE", "/x"), ("ENTRA_CLIENT_KEY_FILE", "/y")],
-        &[
-            "ENTRA_CLIENT_SECRET",
-            "ENTRA_CLIENT_CERTIFICATE_FILE",
-            "ENTRA_CLIENT_KEY_FILE",
-        ],
+        &["ENTRA_CLIENT_SECRET", "ENTRA_CLIENT_CERTIFICATE_FILE", "ENTRA_CLIENT_KEY_FILE"],
     ),
     (
         &[("ENTRA_CLIENT_SECRET", ""), ("ENTRA_CLIENT_CERTIFICATE_FILE", "/x")],
@@ -235,62 +193,32 @@ const REFUSED: &[(&[Pair], &[&str])] = &[
         &["ENTRA_CLIENT_CERTIFICATE_FILE", "ENTRA_CLIENT_KEY_FILE"],
     ),
     (
-        &[
-            ("ENTRA_CLIENT_SECRET", ""),
-            ("ENTRA_CLIENT_SECRET_FILE", "/nonexistent/secret"),
-        ],
+        &[("ENTRA_CLIENT_SECRET", ""), ("ENTRA_CLIENT_SECRET_FILE", "/nonexistent/secret")],
         &["ENTRA_CLIENT_SECRET_FILE"],
     ),
     (
-        &[
-            ("ENTRA_CLIENT_SECRET", ""),
-            ("ENTRA_FEDERATED_TOKEN_FILE", "/nonexistent/token"),
-        ],
+        &[("ENTRA_CLIENT_SECRET", ""), ("ENTRA_FEDERATED_TOKEN_FILE", "/nonexistent/token")],
         &["ENTRA_FEDERATED_TOKEN_FILE"],
     ),
     (&[("ENTRA_AUTHORITY", "http://login.example.com")], &["ENTRA_AUTHORITY"]),
+    (&[("ENTRA_AUTHORITY", "login.microsoftonline.com")], &["ENTRA_AUTHORITY"]),
+    (&[("ENTRA_AUTHORITY", "https://login.microsoftonline.com/common")], &["ENTRA_AUTHORITY"]),
     (
-        &[("ENTRA_AUTHORITY", "login.microsoftonline.com")],
-        &["ENTRA_AUTHORITY"],
-    ),
-    (
-        &[("ENTRA_AUTHORITY", "https://login.microsoftonline.com/common")],
-        &["ENTRA_AUTHORITY"],
-    ),
-    (
-        &[(
-            "ENTRA_AUTHORITY",
-            "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0",
-        )],
+        &[("ENTRA_AUTHORITY", "https://login.microsoftonline.com/72f988bf-86f1-41af-91ab-2d7cd011db47/v2.0")],
         &["ENTRA_AUTHORITY"],
     ),
     (&[("GRAPH_URL", "http://graph.example.com")], &["GRAPH_URL"]),
     (&[("GRAPH_URL", "https://graph.microsoft.com/v1.0/")], &["GRAPH_URL"]),
-    (
-        &[("GRAPH_URL", "https://user:password@graph.microsoft.com")],
-        &["GRAPH_URL"],
-    ),
+    (&[("GRAPH_URL", "https://user:password@graph.microsoft.com")], &["GRAPH_URL"]),
     (&[("ENTRA_SCOPES", "profile email")], &["ENTRA_SCOPES"]),
     (&[("ENTRA_SCOPES", "openid,profile")], &["ENTRA_SCOPES"]),
     (&[("ENTRA_SCOPES", "openid \"profile\"")], &["ENTRA_SCOPES"]),
     (&[("ENTRA_RESPONSE_MODE", "fragment")], &["ENTRA_RESPONSE_MODE"]),
     (&[("OIDC_ISSUER", ISSUER)], &["OIDC_ISSUER", "ENTRA_TENANT_ID"]),
-    (
-        &[GENERIC[0], GENERIC[1], ("ENTRA_ALLOWED_TENANTS", TENANT)],
-        &["OIDC_ISSUER", "ENTRA_ALLOWED_TENANTS"],
-    ),
-    (
-        &[GENERIC[1], ("OIDC_ISSUER", "http://accounts.example.com")],
-        &["OIDC_ISSUER"],
-    ),
-    (
-        &[GENERIC[1], ("OIDC_ISSUER", "https://accounts.example.com?x=1")],
-        &["OIDC_ISSUER"],
-    ),
-    (
-        &[GENERIC[0], GENERIC[1], ("ENTRA_CLIENT_ID", "my app")],
-        &["ENTRA_CLIENT_ID"],
-    ),
+    (&[GENERIC[0], GENERIC[1], ("ENTRA_ALLOWED_TENANTS", TENANT)], &["OIDC_ISSUER", "ENTRA_ALLOWED_TENANTS"]),
+    (&[GENERIC[1], ("OIDC_ISSUER", "http://accounts.example.com")], &["OIDC_ISSUER"]),
+    (&[GENERIC[1], ("OIDC_ISSUER", "https://accounts.example.com?x=1")], &["OIDC_ISSUER"]),
+    (&[GENERIC[0], GENERIC[1], ("ENTRA_CLIENT_ID", "my app")], &["ENTRA_CLIENT_ID"]),
     (&[("CLOCK_LEEWAY", "301s")], &["CLOCK_LEEWAY"]),
     (&[("CLOCK_LEEWAY", "120")], &["CLOCK_LEEWAY"]),
     (&[("SESSION_IDLE_TIMEOUT", "30")], &["SESSION_IDLE_TIMEOUT"]),
@@ -299,34 +227,16 @@ const REFUSED: &[(&[Pair], &[&str])] = &[
     (&[("SESSION_IDLE_TIMEOUT", "+5m")], &["SESSION_IDLE_TIMEOUT"]),
     (&[("SESSION_IDLE_TIMEOUT", "1.5h")], &["SESSION_IDLE_TIMEOUT"]),
     (&[("SESSION_IDLE_TIMEOUT", "m")], &["SESSION_IDLE_TIMEOUT"]),
-    (
-        &[("SESSION_IDLE_TIMEOUT", "99999999999999999999d")],
-        &["SESSION_IDLE_TIMEOUT"],
-    ),
-    (
-        &[("SESSION_IDLE_TIMEOUT", "18446744073709551615d")],
-        &["SESSION_IDLE_TIMEOUT"],
-    ),
+    (&[("SESSION_IDLE_TIMEOUT", "99999999999999999999d")], &["SESSION_IDLE_TIMEOUT"]),
+    (&[("SESSION_IDLE_TIMEOUT", "18446744073709551615d")], &["SESSION_IDLE_TIMEOUT"]),
     (&[("SESSION_ABSOLUTE_TIMEOUT", "91d")], &["SESSION_ABSOLUTE_TIMEOUT"]),
     (&[("SESSION_ABSOLUTE_TIMEOUT", "1 day")], &["SESSION_ABSOLUTE_TIMEOUT"]),
-    (
-        &[("SESSION_IDLE_TIMEOUT", "9h")],
-        &["SESSION_IDLE_TIMEOUT", "SESSION_ABSOLUTE_TIMEOUT"],
-    ),
+    (&[("SESSION_IDLE_TIMEOUT", "9h")], &["SESSION_IDLE_TIMEOUT", "SESSION_ABSOLUTE_TIMEOUT"]),
     (&[("TOKEN_ENCRYPTION_KEYS", "change-me")], &["TOKEN_ENCRYPTION_KEYS"]),
     (&[("TOKEN_ENCRYPTION_KEYS", "k1:change-me")], &["TOKEN_ENCRYPTION_KEYS"]),
-    (
-        &[(
-            "TOKEN_ENCRYPTION_KEYS",
-            "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
-        )],
-        &["TOKEN_ENCRYPTION_KEYS"],
-    ),
+    (&[("TOKEN_ENCRYPTION_KEYS", "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")], &["TOKEN_ENCRYPTION_KEYS"]),
     (&[("TOKEN_REFRESH_THRESHOLD", "25h")], &["TOKEN_REFRESH_THRESHOLD"]),
-    (
-        &[("TOKEN_REFRESH_THRESHOLD", "ten minutes")],
-        &["TOKEN_REFRESH_THRESHOLD"],
-    ),
+    (&[("TOKEN_REFRESH_THRESHOLD", "ten minutes")], &["TOKEN_REFRESH_THRESHOLD"]),
     (&[("GRANT_IDLE_LIMIT", "14")], &["GRANT_IDLE_LIMIT"]),
     (&[("ON_GRANT_REVOKED", "ignore")], &["ON_GRANT_REVOKED"]),
     (&[("CREATE_NEW_USERS", "maybe")], &["CREATE_NEW_USERS"]),
@@ -343,18 +253,8 @@ const REFUSED: &[(&[Pair], &[&str])] = &[
     (&[("ROLE_MAPPING", "=admin")], &["ROLE_MAPPING"]),
     (&[("ROLE_MAPPING", "Admin=")], &["ROLE_MAPPING"]),
     (&[("ADMIN_USERS", "alice@example.com")], &["ADMIN_USERS"]),
-    (
-        &[("ADMIN_USERS", "contoso.com/9188040d-6c67-4c5b-b112-36a304b66dad")],
-        &["ADMIN_USERS"],
-    ),
-    (
-        &[
-            GENERIC[0],
-            GENERIC[1],
-            ("ADMIN_USERS", "https://other.example.com#alice"),
-        ],
-        &["ADMIN_USERS"],
-    ),
+    (&[("ADMIN_USERS", "contoso.com/9188040d-6c67-4c5b-b112-36a304b66dad")], &["ADMIN_USERS"]),
+    (&[GENERIC[0], GENERIC[1], ("ADMIN_USERS", "https://other.example.com#alice")], &["ADMIN_USERS"]),
     (&[GENERIC[0], GENERIC[1], ("ADMIN_USERS", "alice")], &["ADMIN_USERS"]),
     (&[("HTTP_TIMEOUT", "10")], &["HTTP_TIMEOUT"]),
     (&[("HTTP_TIMEOUT", "6m")], &["HTTP_TIMEOUT"]),
@@ -386,9 +286,7 @@ fn all_problems_are_reported_at_once() {
         .filter(|(changes, names)| changes.len() == 1 && *names == [changes[0].0])
         .map(|(changes, _)| changes[0])
         .collect();
-    let problems = Settings::from_pairs(&one_each)
-        .expect("settings")
-        .validate(&release(), &Environment::default());
+    let problems = Settings::from_pairs(&one_each).expect("settings").validate(&release(), &Environment::default());
     let named: BTreeSet<String> = refused(problems).concat().into_iter().collect();
     for name in one_each.keys() {
         assert!(named.contains(*name), "{name}");
@@ -406,17 +304,9 @@ fn k_13_without_a_required_setting_there_is_no_start() {
         "ENTRA_FEDERATED_TOKEN_FILE",
     ];
     for (name, _) in MINIMUM {
-        let expected = if name == "ENTRA_CLIENT_SECRET" {
-            credentials.to_vec()
-        } else {
-            vec![name]
-        };
+        let expected = if name == "ENTRA_CLIENT_SECRET" { credentials.to_vec() } else { vec![name] };
         for nothing in ["", "   "] {
-            assert_eq!(
-                refused(validate(&[(name, nothing)])),
-                std::slice::from_ref(&expected),
-                "{name}"
-            );
+            assert_eq!(refused(validate(&[(name, nothing)])), std::slice::from_ref(&expected), "{name}");
         }
     }
     for name in ["ENTRA_CLIENT_ID", "TOKEN_ENCRYPTION_KEYS"] {
@@ -430,10 +320,7 @@ fn k_13_without_a_required_setting_there_is_no_start() {
 fn a_start_without_any_provider_gets_set_up_advice() {
     let settings = Settings::from_pairs([("PUBLIC_URL", "https://app.example.com")]).expect("settings");
     assert!(settings.name_no_provider());
-    let text = settings
-        .validate(&release(), &Environment::default())
-        .expect_err("refused")
-        .to_string();
+    let text = settings.validate(&release(), &Environment::default()).expect_err("refused").to_string();
     for part in [
         "ENTRA_TENANT_ID: missing",
         "ENTRA_CLIENT_ID: missing",
@@ -451,21 +338,10 @@ fn a_start_without_any_provider_gets_set_up_advice() {
 fn e_38_redirect_uris_that_entra_refuses_are_refused_for_entra() {
     let long = format!("https://{}.example.com", ["a"; 130].join("."));
     let too_long = format!("https://{}.example.com", vec!["abcdefghi"; 24].join("."));
-    for url in [
-        "http://[::1]:3000",
-        "https://a,b.example.com",
-        "https://it's.example.com",
-        &long,
-        &too_long,
-    ] {
+    for url in ["http://[::1]:3000", "https://a,b.example.com", "https://it's.example.com", &long, &too_long] {
         assert_eq!(refused(validate(&[("PUBLIC_URL", url)])), [["PUBLIC_URL"]], "{url}");
     }
-    for url in [
-        "http://localhost",
-        "http://127.0.0.1:8080",
-        "https://localhost:3000",
-        "https://app.example.com/",
-    ] {
+    for url in ["http://localhost", "http://127.0.0.1:8080", "https://localhost:3000", "https://app.example.com/"] {
         accept(&[("PUBLIC_URL", url)]);
     }
     accept(&generic(&[("PUBLIC_URL", "http://[::1]:3000")]));
@@ -479,9 +355,7 @@ fn http_is_accepted_on_loopback_in_every_address() {
         ("GRAPH_URL", "http://[::1]:3001/graph/"),
         ("ENTRA_CLIENT_ID", "an-emulated-client"),
     ]);
-    let ProviderKind::Entra { authority, .. } = config.provider.kind else {
-        panic!("Entra")
-    };
+    let ProviderKind::Entra { authority, .. } = config.provider.kind else { panic!("Entra") };
     assert_eq!(authority, "http://localhost:3001");
     assert_eq!(config.graph_url.expect("Graph").as_str(), "http://[::1]:3001/graph");
     accept(&[("OIDC_ISSUER", "http://127.0.0.1:9000"), ("ENTRA_TENANT_ID", "")]);
@@ -491,10 +365,7 @@ fn http_is_accepted_on_loopback_in_every_address() {
 fn the_public_url_is_normalised_to_its_origin() {
     let config = accept(&[("PUBLIC_URL", " HTTPS://App.Example.com:443/ ")]);
     assert_eq!(config.public_url.origin(), "https://app.example.com");
-    assert_eq!(
-        config.public_url.with_path("/auth/callback"),
-        "https://app.example.com/auth/callback"
-    );
+    assert_eq!(config.public_url.with_path("/auth/callback"), "https://app.example.com/auth/callback");
 }
 
 #[test]
@@ -502,19 +373,10 @@ fn the_rate_limit_is_off_on_loopback_unless_it_is_set() {
     let minute = Duration::from_secs(60);
     assert_eq!(accept(&[]).auth_rate_limit, None);
     let public = ("PUBLIC_URL", "https://app.example.com");
-    assert_eq!(
-        accept(&[public]).auth_rate_limit,
-        Some(RateLimit { count: 60, per: minute })
-    );
+    assert_eq!(accept(&[public]).auth_rate_limit, Some(RateLimit { count: 60, per: minute }));
     assert_eq!(accept(&[public, ("AUTH_RATE_LIMIT", "OFF")]).auth_rate_limit, None);
     let set = accept(&[("AUTH_RATE_LIMIT", "5/30s")]).auth_rate_limit;
-    assert_eq!(
-        set,
-        Some(RateLimit {
-            count: 5,
-            per: Duration::from_secs(30)
-        })
-    );
+    assert_eq!(set, Some(RateLimit { count: 5, per: Duration::from_secs(30) }));
 }
 
 #[test]
@@ -525,10 +387,7 @@ fn times_take_units() {
     }
     let same = accept(&[("SESSION_ABSOLUTE_TIMEOUT", "30m"), ("SESSION_IDLE_TIMEOUT", "30m")]);
     assert_eq!(same.session.idle_timeout, same.session.absolute_timeout);
-    assert_eq!(
-        accept(&[("CLOCK_LEEWAY", "5m")]).provider.clock_leeway,
-        Duration::from_secs(300)
-    );
+    assert_eq!(accept(&[("CLOCK_LEEWAY", "5m")]).provider.clock_leeway, Duration::from_secs(300));
 }
 
 #[test]
@@ -539,18 +398,13 @@ fn sqlite_paths_are_relative_or_absolute() {
         ("sqlite:///var/lib/app.db", "/var/lib/app.db"),
         ("SQLITE://app.db", "app.db"),
     ] {
-        let expected = DatabaseConfig::Sqlite {
-            path: PathBuf::from(path),
-        };
+        let expected = DatabaseConfig::Sqlite { path: PathBuf::from(path) };
         assert_eq!(accept(&[("DATABASE_URL", url)]).database, expected, "{url}");
     }
 }
 
 fn postgres(url: &str) -> Result<DatabaseConfig, Problems> {
-    let build = Build {
-        database: Database::Postgres,
-        ..release()
-    };
+    let build = Build { database: Database::Postgres, ..release() };
     settings(&[("DATABASE_URL", url)]).validate_database(&build, &Environment::default())
 }
 
@@ -558,55 +412,20 @@ fn postgres(url: &str) -> Result<DatabaseConfig, Problems> {
 fn postgresql_verifies_the_server_unless_it_is_local() {
     use SslMode::{Disable, VerifyFull};
     for (url, expected, ssl_mode) in [
-        (
-            "postgres://db.example.com/app",
-            "postgres://db.example.com/app",
-            VerifyFull,
-        ),
+        ("postgres://db.example.com/app", "postgres://db.example.com/app", VerifyFull),
         ("postgresql://u:p@db/app", "postgresql://u:p@db/app", VerifyFull),
         ("postgres://localhost/app", "postgres://localhost/app", Disable),
-        (
-            "postgres://127.0.0.1:5433/app",
-            "postgres://127.0.0.1:5433/app",
-            Disable,
-        ),
+        ("postgres://127.0.0.1:5433/app", "postgres://127.0.0.1:5433/app", Disable),
         ("postgres://[::1]/app", "postgres://[::1]/app", Disable),
-        (
-            "postgres:///app?host=/run/postgresql",
-            "postgres:///app?host=%2Frun%2Fpostgresql",
-            Disable,
-        ),
-        (
-            "postgres://%2Frun%2Fpostgresql/app",
-            "postgres://%2Frun%2Fpostgresql/app",
-            Disable,
-        ),
-        (
-            "postgres://localhost/app?host=db.example.com",
-            "postgres://localhost/app?host=db.example.com",
-            VerifyFull,
-        ),
-        (
-            "postgres://localhost/app?sslmode=verify-full",
-            "postgres://localhost/app",
-            VerifyFull,
-        ),
-        (
-            "postgres://db/app?sslmode=disable&options=x",
-            "postgres://db/app?options=x",
-            Disable,
-        ),
+        ("postgres:///app?host=/run/postgresql", "postgres:///app?host=%2Frun%2Fpostgresql", Disable),
+        ("postgres://%2Frun%2Fpostgresql/app", "postgres://%2Frun%2Fpostgresql/app", Disable),
+        ("postgres://localhost/app?host=db.example.com", "postgres://localhost/app?host=db.example.com", VerifyFull),
+        ("postgres://localhost/app?sslmode=verify-full", "postgres://localhost/app", VerifyFull),
+        ("postgres://db/app?sslmode=disable&options=x", "postgres://db/app?options=x", Disable),
     ] {
         let url_expected = RedactedUrl(Url::parse(expected).expect("a URL"));
         let config = postgres(url).unwrap_or_else(|problems| panic!("{url}: {problems}"));
-        assert_eq!(
-            config,
-            DatabaseConfig::Postgres {
-                url: url_expected,
-                ssl_mode
-            },
-            "{url}"
-        );
+        assert_eq!(config, DatabaseConfig::Postgres { url: url_expected, ssl_mode }, "{url}");
     }
 }
 
@@ -632,64 +451,33 @@ fn postgresql_urls_that_would_not_verify_are_refused() {
 fn several_tenants_are_listed_in_lower_case_and_once() {
     let list = format!("{}, {TENANT},{OTHER_TENANT}", TENANT.to_uppercase());
     let config = accept(&[("ENTRA_TENANT_ID", "Organizations"), ("ENTRA_ALLOWED_TENANTS", &list)]);
-    let ProviderKind::Entra { tenant, .. } = config.provider.kind else {
-        panic!("Entra")
-    };
+    let ProviderKind::Entra { tenant, .. } = config.provider.kind else { panic!("Entra") };
     let allowed = vec![TENANT.to_owned(), OTHER_TENANT.to_owned()];
-    assert_eq!(
-        tenant,
-        Tenant::Multi {
-            endpoint: "organizations".to_owned(),
-            allowed
-        }
-    );
+    assert_eq!(tenant, Tenant::Multi { endpoint: "organizations".to_owned(), allowed });
 }
 
 #[test]
 fn a_project_for_several_tenants_asks_for_the_list_alone() {
-    let build = Build {
-        tenancy: Tenancy::Multi,
-        ..release()
-    };
+    let build = Build { tenancy: Tenancy::Multi, ..release() };
     let environment = Environment::default();
     let none = settings(&[("ENTRA_TENANT_ID", "")]);
-    assert_eq!(
-        refused(none.validate(&build, &environment)),
-        [["ENTRA_ALLOWED_TENANTS"]]
-    );
+    assert_eq!(refused(none.validate(&build, &environment)), [["ENTRA_ALLOWED_TENANTS"]]);
     let listed = settings(&[("ENTRA_TENANT_ID", ""), ("ENTRA_ALLOWED_TENANTS", TENANT)]);
     let ProviderKind::Entra { tenant, .. } = listed.validate(&build, &environment).expect("accepted").provider.kind
     else {
         panic!("Entra")
     };
-    assert_eq!(
-        tenant,
-        Tenant::Multi {
-            endpoint: "organizations".to_owned(),
-            allowed: vec![TENANT.to_owned()]
-        }
-    );
+    assert_eq!(tenant, Tenant::Multi { endpoint: "organizations".to_owned(), allowed: vec![TENANT.to_owned()] });
 }
 
 #[test]
 fn another_provider_has_no_graph_and_identities_of_its_own() {
-    let config = accept(&generic(&[
-        ("ENTRA_CLIENT_ID", "starter"),
-        ("ADMIN_USERS", concat_admin()),
-    ]));
-    assert_eq!(
-        config.provider.kind,
-        ProviderKind::Generic {
-            issuer: ISSUER.to_owned()
-        }
-    );
+    let config = accept(&generic(&[("ENTRA_CLIENT_ID", "starter"), ("ADMIN_USERS", concat_admin())]));
+    assert_eq!(config.provider.kind, ProviderKind::Generic { issuer: ISSUER.to_owned() });
     assert_eq!(config.provider.client_id, "starter");
     assert_eq!(config.provider.scopes.join(" "), "openid profile email offline_access");
     assert_eq!(config.graph_url, None);
-    let key = IdentityKey {
-        realm: ISSUER.to_owned(),
-        subject: "248289761001".to_owned(),
-    };
+    let key = IdentityKey { realm: ISSUER.to_owned(), subject: "248289761001".to_owned() };
     assert_eq!(config.sync.admin_users, [key]);
 }
 
@@ -699,13 +487,8 @@ fn concat_admin() -> &'static str {
 
 #[test]
 fn a_project_without_graph_asks_for_no_graph_scope() {
-    let build = Build {
-        graph: false,
-        ..release()
-    };
-    let config = settings(&[])
-        .validate(&build, &Environment::default())
-        .expect("accepted");
+    let build = Build { graph: false, ..release() };
+    let config = settings(&[]).validate(&build, &Environment::default()).expect("accepted");
     assert_eq!(config.graph_url, None);
     assert_eq!(config.provider.scopes.join(" "), "openid profile email offline_access");
 }
@@ -730,27 +513,15 @@ fn lists_and_mappings_are_taken_apart() {
     let text = |text: &str| text.to_owned();
     assert_eq!(
         config.sync.claim_mapping,
-        [
-            (TextColumn::JobTitle, text("jobTitle")),
-            (TextColumn::Department, text("dept"))
-        ]
+        [(TextColumn::JobTitle, text("jobTitle")), (TextColumn::Department, text("dept"))]
     );
-    assert_eq!(
-        config.sync.boolean_claim_mapping,
-        [(BooleanColumn::IsExternal, text("ext"))]
-    );
+    assert_eq!(config.sync.boolean_claim_mapping, [(BooleanColumn::IsExternal, text("ext"))]);
     assert_eq!(config.sync.groups_claim, "");
     assert_eq!(
         config.sync.role_mapping,
         [
-            RoleRule {
-                value: text("Admin"),
-                role: text("admin")
-            },
-            RoleRule {
-                value: text("Task=Write"),
-                role: text("editor")
-            }
+            RoleRule { value: text("Admin"), role: text("admin") },
+            RoleRule { value: text("Task=Write"), role: text("editor") }
         ]
     );
     let networks: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
@@ -761,35 +532,21 @@ fn lists_and_mappings_are_taken_apart() {
 
 #[test]
 fn an_unknown_column_is_answered_with_the_known_ones() {
-    let text = validate(&[("CLAIM_MAPPING", "shoe_size=x")])
-        .expect_err("refused")
-        .to_string();
-    assert!(
-        text.contains("display_name or given_name or family_name or email or job_title or department"),
-        "{text}"
-    );
+    let text = validate(&[("CLAIM_MAPPING", "shoe_size=x")]).expect_err("refused").to_string();
+    assert!(text.contains("display_name or given_name or family_name or email or job_title or department"), "{text}");
 }
 
 #[test]
 fn admin_users_are_tenant_and_object_in_lower_case() {
     let admin = format!("{}/{}", TENANT.to_uppercase(), OTHER_TENANT.to_uppercase());
-    let key = IdentityKey {
-        realm: TENANT.to_owned(),
-        subject: OTHER_TENANT.to_owned(),
-    };
+    let key = IdentityKey { realm: TENANT.to_owned(), subject: OTHER_TENANT.to_owned() };
     assert_eq!(accept(&[("ADMIN_USERS", &admin)]).sync.admin_users, [key]);
 }
 
 #[test]
 fn blanks_are_trimmed_and_an_empty_value_is_none() {
-    let config = accept(&[
-        ("ENTRA_CLIENT_SECRET", "  s3cr3t  "),
-        ("SESSION_IDLE_TIMEOUT", " "),
-        ("ADMIN_USERS", ""),
-    ]);
-    let ClientCredential::Secret(secret) = config.provider.credential else {
-        panic!("a secret")
-    };
+    let config = accept(&[("ENTRA_CLIENT_SECRET", "  s3cr3t  "), ("SESSION_IDLE_TIMEOUT", " "), ("ADMIN_USERS", "")]);
+    let ClientCredential::Secret(secret) = config.provider.credential else { panic!("a secret") };
     assert_eq!(secret.expose_secret(), "s3cr3t");
     assert_eq!(config.session.idle_timeout, Duration::from_secs(30 * 60));
 }
@@ -819,10 +576,7 @@ fn certificate_for(key: &str) -> String {
 }
 
 fn pem(label: &str, der: &[u8]) -> String {
-    format!(
-        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-        STANDARD.encode(der)
-    )
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", STANDARD.encode(der))
 }
 
 #[test]
@@ -834,46 +588,25 @@ fn a_certificate_and_its_key_belong_together() {
     let sec1 = folder.file("sec1.pem", pem("RSA PRIVATE KEY", &[1, 2, 3]));
     let (certificate_name, key_name) = ("ENTRA_CLIENT_CERTIFICATE_FILE", "ENTRA_CLIENT_KEY_FILE");
     let result = |certificate: &str, key: &str| {
-        validate(&[
-            ("ENTRA_CLIENT_SECRET", ""),
-            (certificate_name, certificate),
-            (key_name, key),
-        ])
+        validate(&[("ENTRA_CLIENT_SECRET", ""), (certificate_name, certificate), (key_name, key)])
     };
     let config = result(&certificate, &key).expect("accepted");
-    assert!(matches!(
-        config.provider.credential,
-        ClientCredential::Certificate { .. }
-    ));
+    assert!(matches!(config.provider.credential, ClientCredential::Certificate { .. }));
     assert_eq!(refused(result(&stranger, &key)), [[certificate_name, key_name]]);
     assert_eq!(refused(result(&key, &key)), [[certificate_name]]);
     assert_eq!(refused(result(&certificate, &certificate)), [[key_name]]);
     assert_eq!(refused(result(&certificate, &sec1)), [[key_name]]);
-    assert_eq!(
-        refused(result("/nonexistent/a", "/nonexistent/b")),
-        [[certificate_name], [key_name]]
-    );
+    assert_eq!(refused(result("/nonexistent/a", "/nonexistent/b")), [[certificate_name], [key_name]]);
 }
 
 #[test]
 fn the_extra_ca_file_must_hold_certificates() {
     let folder = Folder::new();
     let bundle = folder.file("ca.pem", pem("CERTIFICATE", &[0x30, 1]).repeat(2));
-    assert_eq!(
-        accept(&[("EXTRA_CA_FILE", &bundle)]).http.extra_ca_file,
-        Some(PathBuf::from(&bundle))
-    );
-    for (name, content) in [
-        ("empty", String::new()),
-        ("key", pem("PRIVATE KEY", &[1])),
-        ("text", "hello".to_owned()),
-    ] {
+    assert_eq!(accept(&[("EXTRA_CA_FILE", &bundle)]).http.extra_ca_file, Some(PathBuf::from(&bundle)));
+    for (name, content) in [("empty", String::new()), ("key", pem("PRIVATE KEY", &[1])), ("text", "hello".to_owned())] {
         let path = folder.file(name, content);
-        assert_eq!(
-            refused(validate(&[("EXTRA_CA_FILE", &path)])),
-            [["EXTRA_CA_FILE"]],
-            "{name}"
-        );
+        assert_eq!(refused(validate(&[("EXTRA_CA_FILE", &path)])), [["EXTRA_CA_FILE"]], "{name}");
     }
 }
 
@@ -881,25 +614,12 @@ fn the_extra_ca_file_must_hold_certificates() {
 fn dev_keys_are_made_once_and_for_the_owner_alone() {
     let folder = Folder::new();
     let dev_keys = folder.0.join("data").join("dev-keys");
-    let build = Build {
-        dev: true,
-        dev_keys: dev_keys.clone(),
-        ..release()
-    };
+    let build = Build { dev: true, dev_keys: dev_keys.clone(), ..release() };
     let without_keys = settings(&[("TOKEN_ENCRYPTION_KEYS", "")]);
-    let keys = || {
-        without_keys
-            .validate(&build, &Environment::default())
-            .expect("accepted")
-            .tokens
-            .keys
-    };
+    let keys = || without_keys.validate(&build, &Environment::default()).expect("accepted").tokens.keys;
     let sealed = keys().seal(b"text", b"place").expect("seals");
     loosen(&dev_keys);
-    assert_eq!(
-        keys().open(&sealed, b"place").expect("the same keys").as_slice(),
-        b"text"
-    );
+    assert_eq!(keys().open(&sealed, b"place").expect("the same keys").as_slice(), b"text");
     assert_eq!(fs::read_dir(folder.0.join("data")).expect("a folder").count(), 1);
     assert_private(&dev_keys);
     fs::write(&dev_keys, "broken").expect("writes");
@@ -928,18 +648,11 @@ fn assert_private(_path: &Path) {}
 #[test]
 fn starts_at_once_share_their_dev_keys() {
     let folder = Folder::new();
-    let build = Build {
-        dev: true,
-        dev_keys: folder.0.join("dev-keys"),
-        ..release()
-    };
+    let build = Build { dev: true, dev_keys: folder.0.join("dev-keys"), ..release() };
     let start = || settings(&[("TOKEN_ENCRYPTION_KEYS", "")]).validate_storage(&build, &Environment::default());
     let rings: Vec<KeyRing> = std::thread::scope(|scope| {
         let starts: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
-        starts
-            .into_iter()
-            .map(|start| start.join().expect("no panic").expect("accepted").1)
-            .collect()
+        starts.into_iter().map(|start| start.join().expect("no panic").expect("accepted").1).collect()
     });
     let sealed = rings[0].seal(b"text", b"place").expect("seals");
     assert!(rings.iter().all(|ring| ring.open(&sealed, b"place").is_ok()));
@@ -948,17 +661,12 @@ fn starts_at_once_share_their_dev_keys() {
 #[test]
 fn keys_that_are_given_count_in_dev_mode_too() {
     let build = Build { dev: true, ..release() };
-    let config = settings(&[])
-        .validate(&build, &Environment::default())
-        .expect("accepted");
+    let config = settings(&[]).validate(&build, &Environment::default()).expect("accepted");
     assert_eq!(config.tokens.keys.current_id(), "2026-11");
 }
 
 fn environment(names: &[&str]) -> Environment {
-    Environment {
-        names: names.iter().map(|&name| name.to_owned()).collect(),
-        problems: Vec::new(),
-    }
+    Environment { names: names.iter().map(|&name| name.to_owned()).collect(), problems: Vec::new() }
 }
 
 #[test]
@@ -969,43 +677,22 @@ fn k_04_an_unknown_entra_name_stops_the_start_with_the_nearest_as_advice() {
         ("ENTRA_SKIP_ISSUER_CHECK", "ENTRA_"),
         ("OIDC_ISSUER_URL", "OIDC_ISSUER"),
     ] {
-        let problems = settings(&[])
-            .validate(&release(), &environment(&["PATH", name]))
-            .expect_err(name);
+        let problems = settings(&[]).validate(&release(), &environment(&["PATH", name])).expect_err(name);
         assert_eq!(problems.list().len(), 1, "{problems}");
         assert_eq!(problems.list()[0].names(), [name]);
-        assert!(
-            problems.to_string().contains(&format!("did you mean {advice}")),
-            "{problems}"
-        );
+        assert!(problems.to_string().contains(&format!("did you mean {advice}")), "{problems}");
     }
     let known: Vec<String> = definitions().into_iter().map(|known| known.name).collect();
-    let known = Environment {
-        names: known,
-        problems: Vec::new(),
-    };
-    settings(&[])
-        .validate(&release(), &known)
-        .expect("known names are accepted");
+    let known = Environment { names: known, problems: Vec::new() };
+    settings(&[]).validate(&release(), &known).expect("known names are accepted");
 }
 
 #[test]
 fn a_near_miss_of_another_name_is_a_warning() {
-    let environment = environment(&[
-        "PUBLIC_URI",
-        "DATABSE_URL",
-        "public_url",
-        "HOME",
-        "HTTP_PROXY",
-        "METRICS_ADDR",
-    ]);
+    let environment = environment(&["PUBLIC_URI", "DATABSE_URL", "public_url", "HOME", "HTTP_PROXY", "METRICS_ADDR"]);
     settings(&[]).validate(&release(), &environment).expect("accepted");
     let warnings = settings(&[]).warnings(&release(), &environment);
-    let named: Vec<&str> = warnings
-        .iter()
-        .flat_map(|warning| warning.names())
-        .map(String::as_str)
-        .collect();
+    let named: Vec<&str> = warnings.iter().flat_map(|warning| warning.names()).map(String::as_str).collect();
     assert_eq!(named, ["PUBLIC_URI", "DATABSE_URL", "public_url"]);
 }
 
@@ -1017,32 +704,11 @@ fn what_has_no_effect_or_is_risky_is_warned_about() {
     };
     let entra = ("ENTRA_AUTHORITY", "https://login.microsoftonline.us");
     let graph = ("GRAPH_URL", "https://graph.microsoft.us");
-    assert_eq!(
-        names(&generic(&[entra, graph]), &release()),
-        ["ENTRA_AUTHORITY", "GRAPH_URL"]
-    );
-    assert_eq!(
-        names(
-            &[entra, graph],
-            &Build {
-                graph: false,
-                ..release()
-            }
-        ),
-        ["GRAPH_URL"]
-    );
-    assert_eq!(
-        names(&[("TRUSTED_PROXIES", "0.0.0.0/0")], &release()),
-        ["TRUSTED_PROXIES"]
-    );
-    let postgres = Build {
-        database: Database::Postgres,
-        ..release()
-    };
-    assert_eq!(
-        names(&[("DATABASE_URL", "postgres://db/app?sslmode=disable")], &postgres),
-        ["DATABASE_URL"]
-    );
+    assert_eq!(names(&generic(&[entra, graph]), &release()), ["ENTRA_AUTHORITY", "GRAPH_URL"]);
+    assert_eq!(names(&[entra, graph], &Build { graph: false, ..release() }), ["GRAPH_URL"]);
+    assert_eq!(names(&[("TRUSTED_PROXIES", "0.0.0.0/0")], &release()), ["TRUSTED_PROXIES"]);
+    let postgres = Build { database: Database::Postgres, ..release() };
+    assert_eq!(names(&[("DATABASE_URL", "postgres://db/app?sslmode=disable")], &postgres), ["DATABASE_URL"]);
     assert!(names(&[("DATABASE_URL", "postgres://localhost/app")], &postgres).is_empty());
     assert!(names(&[entra, graph], &release()).is_empty());
 }
@@ -1050,10 +716,7 @@ fn what_has_no_effect_or_is_risky_is_warned_about() {
 #[test]
 fn a_malformed_env_file_is_reported_with_everything_else() {
     let line = Problem::new([".env, line 3"], "is not NAME=value");
-    let environment = Environment {
-        names: vec!["ENTRA_X".to_owned()],
-        problems: vec![line],
-    };
+    let environment = Environment { names: vec!["ENTRA_X".to_owned()], problems: vec![line] };
     let result = settings(&[("HTTP_RETRIES", "x")]).validate(&release(), &environment);
     assert_eq!(refused(result), [[".env, line 3"], ["ENTRA_X"], ["HTTP_RETRIES"]]);
 }
@@ -1061,14 +724,10 @@ fn a_malformed_env_file_is_reported_with_everything_else() {
 #[test]
 fn no_text_echoes_a_value() {
     const CANARY: &str = "hunter2canary";
-    let everywhere: Vec<(String, String)> = definitions()
-        .into_iter()
-        .map(|known| (known.name, format!("{CANARY}={CANARY} x")))
-        .collect();
+    let everywhere: Vec<(String, String)> =
+        definitions().into_iter().map(|known| (known.name, format!("{CANARY}={CANARY} x"))).collect();
     let settings = Settings::from_pairs(everywhere.clone()).expect("settings");
-    let problems = settings
-        .validate(&release(), &Environment::default())
-        .expect_err("refused");
+    let problems = settings.validate(&release(), &Environment::default()).expect_err("refused");
     assert!(problems.list().len() >= 25, "{problems}");
     for text in [problems.to_string(), format!("{problems:?}"), format!("{settings:?}")] {
         assert!(!text.contains(CANARY), "{text}");
@@ -1082,43 +741,22 @@ fn no_text_echoes_a_value() {
 #[test]
 fn commands_that_need_less_ask_for_less() {
     let nothing = Settings::from_pairs::<&str, &str>([]).expect("settings");
-    let database = nothing
-        .validate_database(&release(), &Environment::default())
-        .expect("accepted");
-    assert_eq!(
-        database,
-        DatabaseConfig::Sqlite {
-            path: PathBuf::from("data/app.db")
-        }
-    );
-    let problems = nothing
-        .validate_storage(&release(), &Environment::default())
-        .expect_err("refused");
+    let database = nothing.validate_database(&release(), &Environment::default()).expect("accepted");
+    assert_eq!(database, DatabaseConfig::Sqlite { path: PathBuf::from("data/app.db") });
+    let problems = nothing.validate_storage(&release(), &Environment::default()).expect_err("refused");
     assert_eq!(problems.list()[0].names(), ["TOKEN_ENCRYPTION_KEYS"]);
-    assert!(
-        nothing
-            .validate_database(&release(), &environment(&["ENTRA_X"]))
-            .is_err()
-    );
+    assert!(nothing.validate_database(&release(), &environment(&["ENTRA_X"])).is_err());
 }
 
 #[test]
 fn flags_and_variables_have_one_name() {
     let definitions = definitions();
-    let values = Settings::default()
-        .values()
-        .into_iter()
-        .map(|(name, _)| name)
-        .collect::<BTreeSet<_>>();
+    let values = Settings::default().values().into_iter().map(|(name, _)| name).collect::<BTreeSet<_>>();
     assert_eq!(definitions.len(), values.len());
     for definition in definitions {
         assert_eq!(definition.flag, definition.name.to_ascii_lowercase().replace('_', "-"));
         assert!(values.contains(&definition.name), "{}", definition.name);
-        assert!(
-            !definition.summary.is_empty() && !definition.heading.is_empty(),
-            "{}",
-            definition.name
-        );
+        assert!(!definition.summary.is_empty() && !definition.heading.is_empty(), "{}", definition.name);
     }
 }
 
@@ -1130,11 +768,7 @@ fn help_shows_names_and_defaults_but_no_values_of_the_environment() {
         assert!(argument.is_hide_env_values_set(), "{}", argument.get_id());
     }
     let help = command.clone().render_long_help().to_string();
-    for part in [
-        "--session-idle-timeout",
-        "[env: SESSION_IDLE_TIMEOUT]",
-        "[default: 30m]",
-    ] {
+    for part in ["--session-idle-timeout", "[env: SESSION_IDLE_TIMEOUT]", "[default: 30m]"] {
         assert!(help.contains(part), "{part} in {help}");
     }
 }
@@ -1146,11 +780,7 @@ fn assert_is_file(path: &str, text: &str) {
         fs::write(&path, text).expect("writes");
     }
     let kept = fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        kept == text,
-        "{} is out of date: UPDATE_DOCS=1 cargo test -p server writes it",
-        path.display()
-    );
+    assert!(kept == text, "{} is out of date: UPDATE_DOCS=1 cargo test -p server writes it", path.display());
 }
 
 #[test]
@@ -1163,21 +793,12 @@ fn the_example_is_up_to_date_and_names_every_setting() {
     let example = env_example();
     assert_is_file(".env.example", &example);
     let is_setting = |line: &&str| line.starts_with(|first: char| first.is_ascii_uppercase());
-    let uncommented: Vec<&str> = example
-        .lines()
-        .filter_map(|line| line.strip_prefix('#'))
-        .filter(is_setting)
-        .collect();
+    let uncommented: Vec<&str> = example.lines().filter_map(|line| line.strip_prefix('#')).filter(is_setting).collect();
     let entries: Result<Vec<(String, String)>, _> =
         dotenvy::from_read_iter(uncommented.join("\n").as_bytes()).collect();
     let entries: BTreeMap<String, String> = entries.expect("well formed").into_iter().collect();
     for definition in definitions() {
-        assert_eq!(
-            entries.get(&definition.name),
-            Some(&definition.default.unwrap_or_default()),
-            "{}",
-            definition.name
-        );
+        assert_eq!(entries.get(&definition.name), Some(&definition.default.unwrap_or_default()), "{}", definition.name);
     }
 }
 

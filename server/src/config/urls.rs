@@ -58,7 +58,7 @@ pub(super) fn authority(text: &str) -> Parsed<String> {
     };
     if url.path().split('/').any(tenant) {
         return Err(
-            "must not hold the tenant or v2.0; write the base alone and put the tenant into ENTRA_TENANT_ID".to_owned(),
+            "must not hold the tenant or v2.0; write the base alone and put the tenant into ENTRA_TENANT_ID".to_owned()
         );
     }
     Ok(url.as_str().trim_end_matches('/').to_owned())

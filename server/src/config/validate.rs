@@ -138,23 +138,15 @@ fn session(reader: &mut Reader<'_>) -> Option<SessionConfig> {
     if idle_timeout > absolute_timeout {
         return reader.refuse(NAMES, "the idle time-out must not be longer than the absolute one");
     }
-    Some(SessionConfig {
-        idle_timeout,
-        absolute_timeout,
-    })
+    Some(SessionConfig { idle_timeout, absolute_timeout })
 }
 
 fn tokens(reader: &mut Reader<'_>, build: &Build) -> Option<TokenConfig> {
     let keys = keys(reader, build);
     let refresh_threshold = reader.duration("TOKEN_REFRESH_THRESHOLD", SECOND..=DAY);
     let grant_idle_limit = reader.duration("GRANT_IDLE_LIMIT", SECOND..=DAY * 365);
-    let on_grant_revoked = reader.choice(
-        "ON_GRANT_REVOKED",
-        &[
-            ("end-sessions", OnGrantRevoked::EndSessions),
-            ("keep", OnGrantRevoked::Keep),
-        ],
-    );
+    let on_grant_revoked = reader
+        .choice("ON_GRANT_REVOKED", &[("end-sessions", OnGrantRevoked::EndSessions), ("keep", OnGrantRevoked::Keep)]);
     Some(TokenConfig {
         keys: keys?,
         refresh_threshold: refresh_threshold?,
@@ -202,29 +194,14 @@ fn http(reader: &mut Reader<'_>) -> Option<HttpConfig> {
         Some(_) => reader.parse(CA_FILE, credential::ca_file).map(Some),
         None => Some(None),
     };
-    Some(HttpConfig {
-        timeout: timeout?,
-        retries: retries?,
-        extra_ca_file: extra_ca_file?,
-    })
+    Some(HttpConfig { timeout: timeout?, retries: retries?, extra_ca_file: extra_ca_file? })
 }
 
 /// Settings of Entra and Graph that are given where neither is used.
 fn without_effect(reader: &Reader<'_>, build: &Build) -> Vec<Problem> {
-    let generic: &[&str] = if provider::is_generic(reader) {
-        &["ENTRA_AUTHORITY", "GRAPH_URL"]
-    } else {
-        &[]
-    };
-    let graphless: &[&str] = if build.graph || !generic.is_empty() {
-        &[]
-    } else {
-        &["GRAPH_URL"]
-    };
-    let given = generic
-        .iter()
-        .chain(graphless)
-        .filter(|name| reader.given(name).is_some());
+    let generic: &[&str] = if provider::is_generic(reader) { &["ENTRA_AUTHORITY", "GRAPH_URL"] } else { &[] };
+    let graphless: &[&str] = if build.graph || !generic.is_empty() { &[] } else { &["GRAPH_URL"] };
+    let given = generic.iter().chain(graphless).filter(|name| reader.given(name).is_some());
     given.map(|name| Problem::new([*name], "has no effect here")).collect()
 }
 
@@ -232,30 +209,21 @@ fn without_effect(reader: &Reader<'_>, build: &Build) -> Vec<Problem> {
 fn trusts_everyone(reader: &Reader<'_>) -> Option<Problem> {
     let networks = parse::networks(reader.given("TRUSTED_PROXIES")?).ok()?;
     let text = "trusts every address, so that anyone can forge the one they are seen with";
-    networks
-        .iter()
-        .any(|network| network.prefix_len() == 0)
-        .then(|| Problem::new(["TRUSTED_PROXIES"], text))
+    networks.iter().any(|network| network.prefix_len() == 0).then(|| Problem::new(["TRUSTED_PROXIES"], text))
 }
 
 fn exposes_database(reader: &mut Reader<'_>, build: &Build) -> Option<Problem> {
     let exposed = database_config(reader, build).is_some_and(|config| database::is_exposed(&config));
-    exposed.then(|| {
-        Problem::new(
-            ["DATABASE_URL"],
-            "sslmode=disable sends passwords and data in clear over the network",
-        )
-    })
+    exposed
+        .then(|| Problem::new(["DATABASE_URL"], "sslmode=disable sends passwords and data in clear over the network"))
 }
 
 /// How to register the application, for a start that names no provider at all.
 fn set_up_advice(settings: &Settings) -> Option<String> {
     let reader = Reader::new(settings, Vec::new());
     let public_url = reader.text("PUBLIC_URL").and_then(|text| urls::public_url(&text).ok());
-    let redirect_uri = public_url.map_or_else(
-        || format!("PUBLIC_URL{}", urls::CALLBACK),
-        |url| url.with_path(urls::CALLBACK),
-    );
+    let redirect_uri =
+        public_url.map_or_else(|| format!("PUBLIC_URL{}", urls::CALLBACK), |url| url.with_path(urls::CALLBACK));
     settings.name_no_provider().then(|| {
         format!(
             "To let people sign in with Microsoft Entra ID:\n\

@@ -51,10 +51,7 @@ impl Database {
     /// # Errors
     /// [`DbError::Unavailable`].
     pub async fn conn(&self) -> Result<Conn, DbError> {
-        self.pool
-            .get()
-            .await
-            .map_err(|error| DbError::Unavailable(error.to_string()))
+        self.pool.get().await.map_err(|error| DbError::Unavailable(error.to_string()))
     }
 
     /// Closes all connections; later calls fail.
@@ -99,9 +96,7 @@ mod backend {
             let path = path.to_owned();
             async move {
                 let mut conn = DbConn::establish(&path).await?;
-                conn.batch_execute(PRAGMAS)
-                    .await
-                    .map_err(ConnectionError::CouldntSetupConfiguration)?;
+                conn.batch_execute(PRAGMAS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
                 Ok(conn)
             }
             .boxed()
@@ -152,9 +147,7 @@ mod backend {
                     Some(tls) => connect_tls(&url, tls).await?,
                     None => connect_plain(&url).await?,
                 };
-                conn.batch_execute(SETUP)
-                    .await
-                    .map_err(ConnectionError::CouldntSetupConfiguration)?;
+                conn.batch_execute(SETUP).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
                 Ok(conn)
             }
             .boxed()
@@ -178,17 +171,13 @@ mod backend {
         let config: tokio_postgres::Config = url.parse().map_err(bad_connection)?;
         let mut config = config;
         config.ssl_mode(tokio_postgres::config::SslMode::Require);
-        let (client, connection) = config
-            .connect(tokio_postgres_rustls::MakeRustlsConnect::new(tls))
-            .await
-            .map_err(bad_connection)?;
+        let (client, connection) =
+            config.connect(tokio_postgres_rustls::MakeRustlsConnect::new(tls)).await.map_err(bad_connection)?;
         DbConn::try_from_client_and_connection(client, connection).await
     }
 
     async fn connect_plain(url: &str) -> diesel::ConnectionResult<DbConn> {
-        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls)
-            .await
-            .map_err(bad_connection)?;
+        let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.map_err(bad_connection)?;
         DbConn::try_from_client_and_connection(client, connection).await
     }
 

@@ -266,3 +266,16 @@ async fn g_08_and_f_04_other_answers() {
         assert_eq!(bench.script.count(""), 1);
     }
 }
+
+#[test]
+fn g_01_an_answer_to_a_call_already_under_way_does_not_end_the_wait() {
+    let clock = Clock::manual(start());
+    let pacing = super::Pacing::new(clock.clone());
+    let wait = std::time::Duration::from_secs(7);
+    assert_eq!(pacing.pause(http::StatusCode::TOO_MANY_REQUESTS, Some(wait)).reason(), "graph.throttled");
+    pacing.resume();
+    assert_eq!(pacing.check(), Err(GraphError::Throttled { retry_after: wait }));
+    clock.advance(Duration::seconds(7));
+    pacing.resume();
+    assert_eq!(pacing.check(), Ok(()));
+}

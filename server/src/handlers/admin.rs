@@ -126,9 +126,7 @@ impl axum::extract::FromRequest<AppState> for ActRequest {
         let RequestId(request_id) = parts.extensions.get::<RequestId>().cloned().ok_or_else(missing)?;
         let headers = parts.headers.clone();
         let request = axum::extract::Request::from_parts(parts, body);
-        let Form(form) = Form::<ActForm>::from_request(request, state)
-            .await
-            .map_err(|_| AppError::bad_request("The form is incomplete."))?;
+        let Form(form) = Form::<ActForm>::from_request(request, state).await?;
         viewer.check_csrf(state, &form.csrf)?;
         Ok(Self { state: state.clone(), viewer, client, request_id, headers, form })
     }

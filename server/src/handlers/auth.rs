@@ -1,10 +1,10 @@
 //! Signing in and out: the HTTP side of the OpenID Connect flow in [`crate::oidc`].
 
 use askama::Template as _;
-use axum::{Extension, Form};
 use axum::extract::{Query, RawForm, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
+use axum::{Extension, Form};
 use secrecy::SecretString;
 use serde::Deserialize;
 use tower_sessions::Session;
@@ -19,7 +19,8 @@ use crate::middleware::guard::safe_next;
 use crate::middleware::request_id::RequestId;
 use crate::models::{Grant, NewAuditEvent, SessionRecord, UsedTransaction, User, new_id};
 use crate::oidc::{
-    BeginOptions, CallbackFault, CallbackParams, EndSession, OidcError, Prompt, Retry, SignIn, TRANSACTION_LIFETIME, Who,
+    BeginOptions, CallbackFault, CallbackParams, EndSession, OidcError, Prompt, Retry, SignIn, TRANSACTION_LIFETIME,
+    Who,
 };
 use crate::pages::{Fixer, Provider, Reference, SignInFailedPage, SignInPage, SignInRequest, SignedOutPage};
 use crate::session_store::{SIGNED_IN, SignedIn};
@@ -46,10 +47,9 @@ pub struct SignInFields {
 
 impl SignInFields {
     fn request(&self) -> SignInRequest<'_> {
-        let given = |value: &'_ Option<String>| value.is_some();
         SignInRequest {
             next: self.next.as_deref(),
-            prompt: self.prompt.as_deref().filter(|_| given(&self.prompt)),
+            prompt: self.prompt.as_deref(),
             login_hint: self.login_hint.as_deref(),
             domain_hint: self.domain_hint.as_deref(),
         }
@@ -57,7 +57,8 @@ impl SignInFields {
 
     /// Drops what is not ours to follow: a `next` that leads elsewhere, an unknown prompt, blanks.
     fn cleaned(self) -> Self {
-        let text = |value: Option<String>| value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty() && v.len() <= 256);
+        let text =
+            |value: Option<String>| value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty() && v.len() <= 256);
         Self {
             next: Some(safe_next(self.next.as_deref())).filter(|next| next != "/"),
             prompt: self.prompt.filter(|prompt| Prompt::parse(prompt).is_some()),
@@ -115,7 +116,8 @@ pub async fn begin(
     headers: HeaderMap,
     form: Result<Form<SignInFields>, axum::extract::rejection::FormRejection>,
 ) -> Result<Response, AppError> {
-    let fields = form.map(|Form(fields)| fields).map_err(|_| AppError::bad_request("The form is incomplete."))?.cleaned();
+    let Form(fields) = form?;
+    let fields = fields.cleaned();
     let options = BeginOptions {
         prompt: fields.prompt.as_deref().and_then(Prompt::parse),
         login_hint: fields.login_hint.clone(),
@@ -186,7 +188,7 @@ pub async fn callback_form(
     headers: HeaderMap,
     form: Result<RawForm, axum::extract::rejection::RawFormRejection>,
 ) -> Result<Response, AppError> {
-    let RawForm(body) = form.map_err(|_| AppError::bad_request("The form is incomplete."))?;
+    let RawForm(body) = form?;
     let body = String::from_utf8(body.to_vec()).unwrap_or_default();
     let caller = Caller { session, viewer, client, request_id, headers };
     finish(state, caller, body).await
@@ -259,12 +261,7 @@ async fn signed_in(
     old_session: Option<String>,
 ) -> Result<Response, AppError> {
     let groups = user_sync::resolve_groups(state, &sign_in).await;
-    let input = SyncInput {
-        sign_in,
-        groups,
-        client: caller.client.clone(),
-        request_id: caller.request_id.clone(),
-    };
+    let input = SyncInput { sign_in, groups, client: caller.client.clone(), request_id: caller.request_id.clone() };
     let sign_in = input.sign_in.clone();
     match user_sync::sync(state, input).await.map_err(AppError::from)? {
         SyncOutcome::Refused(refusal) => refused_page(&caller.headers, &caller.request_id, refusal, next),
@@ -286,7 +283,9 @@ async fn begin_session(
     user: &User,
     old_session: Option<String>,
 ) -> Result<String, AppError> {
-    caller.session.flush().await?;
+    // Not `flush`: it keeps the record's id, and the next save would use it again.
+    caller.session.clear().await;
+    caller.session.cycle_id().await?;
     if let Some(old) = old_session {
         let mut conn = state.db.conn().await?;
         SessionRecord::delete(&mut conn, &old, None).await?;
@@ -349,7 +348,8 @@ fn failed_page(
 ) -> Result<Response, AppError> {
     let advice = error.advice();
     let provider_error = error.provider_error();
-    let code = provider_error.map(|error| error.aadsts.map_or_else(|| error.error.clone(), |code| format!("AADSTS{code}")));
+    let code =
+        provider_error.map(|error| error.aadsts.map_or_else(|| error.error.clone(), |code| format!("AADSTS{code}")));
     let timestamp = state.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
     let text = |pick: fn(&crate::oidc::ProviderError) -> &Option<String>| {
         provider_error.and_then(|error| pick(error).as_deref()).unwrap_or_default()
@@ -393,9 +393,16 @@ fn fixer(who: Who, passes: bool) -> Fixer {
 /// The provider knows the person, this application does not let them in.
 fn refused_page(headers: &HeaderMap, request_id: &str, refusal: Refusal, next: &str) -> Result<Response, AppError> {
     let (title, what) = match refusal {
-        Refusal::Disabled => ("Your account is disabled here", "An administrator of this application has disabled your account."),
-        Refusal::Unknown => ("You have no account here", "This application admits only people whom an administrator has added."),
-        Refusal::Guest => ("Guests cannot sign in here", "This application admits only members of the organisation, and your account is a guest's."),
+        Refusal::Disabled => {
+            ("Your account is disabled here", "An administrator of this application has disabled your account.")
+        }
+        Refusal::Unknown => {
+            ("You have no account here", "This application admits only people whom an administrator has added.")
+        }
+        Refusal::Guest => (
+            "Guests cannot sign in here",
+            "This application admits only members of the organisation, and your account is a guest's.",
+        ),
     };
     let page = SignInFailedPage {
         frame: frame(headers),
@@ -501,7 +508,10 @@ pub async fn signed_out_page(State(state): State<AppState>, headers: HeaderMap) 
         frame: frame(&headers),
         provider: provider(&state, &name),
         // After a sign-out, single sign-on would let the same person in at once.
-        request: SignInRequest { prompt: Some("select_account").filter(|_| state.oidc.is_entra()), ..SignInRequest::default() },
+        request: SignInRequest {
+            prompt: Some("select_account").filter(|_| state.oidc.is_entra()),
+            ..SignInRequest::default()
+        },
     };
     Ok(Html(page.render()?).into_response())
 }

@@ -61,9 +61,7 @@ impl TrustedProxies {
 #[must_use]
 pub(super) fn peer(request: &Request) -> IpAddr {
     let connection = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    connection.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(peer)| {
-        peer.ip().to_canonical()
-    })
+    connection.map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |ConnectInfo(peer)| peer.ip().to_canonical())
 }
 
 /// The first address from the right that is no trusted proxy's. An entry that is no address ends
@@ -84,10 +82,7 @@ fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &TrustedProxies) -
 fn hops(headers: &HeaderMap) -> impl Iterator<Item = Option<IpAddr>> {
     let is_plain = headers.contains_key(X_FORWARDED_FOR);
     let values = headers.get_all(if is_plain { X_FORWARDED_FOR } else { FORWARDED });
-    let entries = values
-        .iter()
-        .rev()
-        .flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
+    let entries = values.iter().rev().flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
     entries.map(move |entry| parse_node(if is_plain { entry } else { forwarded_for(entry)? }))
 }
 
@@ -113,10 +108,7 @@ fn user_agent(headers: &HeaderMap) -> String {
         return String::new();
     };
     let text = String::from_utf8_lossy(value.as_bytes());
-    text.chars()
-        .filter(|character| !character.is_control())
-        .take(USER_AGENT_LENGTH)
-        .collect()
+    text.chars().filter(|character| !character.is_control()).take(USER_AGENT_LENGTH).collect()
 }
 
 #[cfg(test)]
@@ -137,20 +129,14 @@ mod tests {
         }
         let mut request = request.body(Body::empty()).expect("a request");
         let peer: IpAddr = peer.parse().expect("an address");
-        request
-            .extensions_mut()
-            .insert(ConnectInfo(SocketAddr::new(peer, 50_000)));
+        request.extensions_mut().insert(ConnectInfo(SocketAddr::new(peer, 50_000)));
         ClientInfo::of(&request, &proxies()).address.to_string()
     }
 
     #[test]
     fn s_11_forwarded_headers_of_a_stranger_change_nothing() {
         for name in ["x-forwarded-for", "forwarded", "x-real-ip", "client-ip"] {
-            assert_eq!(
-                address("203.0.113.9", &[(name, "for=192.0.2.1")]),
-                "203.0.113.9",
-                "{name}"
-            );
+            assert_eq!(address("203.0.113.9", &[(name, "for=192.0.2.1")]), "203.0.113.9", "{name}");
             assert_eq!(address("203.0.113.9", &[(name, "192.0.2.1")]), "203.0.113.9", "{name}");
         }
     }
@@ -176,10 +162,7 @@ mod tests {
         ] {
             assert_eq!(address("10.0.0.1", &[(xff, value)]), client, "{value}");
         }
-        assert_eq!(
-            address("10.0.0.1", &[(xff, "198.51.100.7"), (xff, "192.0.2.1")]),
-            "192.0.2.1"
-        );
+        assert_eq!(address("10.0.0.1", &[(xff, "198.51.100.7"), (xff, "192.0.2.1")]), "192.0.2.1");
     }
 
     #[test]
@@ -199,28 +182,19 @@ mod tests {
 
     #[test]
     fn a_mapped_peer_is_recognised_as_a_proxy() {
-        assert_eq!(
-            address("::ffff:10.0.0.1", &[("x-forwarded-for", "192.0.2.1")]),
-            "192.0.2.1"
-        );
+        assert_eq!(address("::ffff:10.0.0.1", &[("x-forwarded-for", "192.0.2.1")]), "192.0.2.1");
     }
 
     #[test]
     fn without_a_connection_the_client_is_loopback() {
         let client = ClientInfo::of(&Request::new(Body::empty()), &proxies());
-        assert_eq!(
-            (client.address.to_string().as_str(), client.user_agent.as_str()),
-            ("127.0.0.1", "")
-        );
+        assert_eq!((client.address.to_string().as_str(), client.user_agent.as_str()), ("127.0.0.1", ""));
     }
 
     #[test]
     fn the_user_agent_is_bounded_and_without_control_characters() {
         let long = format!("Mozilla\t5.0{}", "x".repeat(5_000));
-        let request = Request::builder()
-            .header(USER_AGENT, long)
-            .body(Body::empty())
-            .expect("a request");
+        let request = Request::builder().header(USER_AGENT, long).body(Body::empty()).expect("a request");
         let user_agent = ClientInfo::of(&request, &proxies()).user_agent;
         assert!(user_agent.starts_with("Mozilla5.0x"));
         assert_eq!(user_agent.chars().count(), USER_AGENT_LENGTH);

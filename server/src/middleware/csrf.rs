@@ -106,15 +106,8 @@ mod tests {
         check(method, path, &headers, OURS).is_ok()
     }
 
-    const SITES: [Option<&str>; 7] = [
-        None,
-        Some("same-origin"),
-        Some("same-site"),
-        Some("cross-site"),
-        Some("none"),
-        Some("Same-Origin"),
-        Some(""),
-    ];
+    const SITES: [Option<&str>; 7] =
+        [None, Some("same-origin"), Some("same-site"), Some("cross-site"), Some("none"), Some("Same-Origin"), Some("")];
 
     const ORIGINS: [Option<&str>; 9] = [
         None,
@@ -139,28 +132,16 @@ mod tests {
     #[test]
     fn h_10_matrix_of_site_origin_method_and_content_type() {
         let unsafe_methods = ["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "post"];
-        let types = [
-            "application/x-www-form-urlencoded",
-            "text/plain",
-            "multipart/form-data",
-            "application/json",
-        ];
+        let types = ["application/x-www-form-urlencoded", "text/plain", "multipart/form-data", "application/json"];
         for (site, origin) in SITES.iter().flat_map(|site| ORIGINS.map(|origin| (*site, origin))) {
             let mut headers: Vec<(&str, &str)> = vec![("cookie", "__Host-id=1")];
             headers.extend(site.map(|site| ("sec-fetch-site", site)));
             headers.extend(origin.map(|origin| ("origin", origin)));
-            for (method, content_type) in unsafe_methods
-                .iter()
-                .flat_map(|method| types.map(|kind| (*method, kind)))
-            {
+            for (method, content_type) in unsafe_methods.iter().flat_map(|method| types.map(|kind| (*method, kind))) {
                 let method = Method::from_bytes(method.as_bytes()).expect("a method");
                 let headers = [headers.as_slice(), &[(CONTENT_TYPE.as_str(), content_type)]].concat();
                 let is_allowed = allowed(&method, "/admin/users/1/disable", headers.as_slice());
-                assert_eq!(
-                    is_allowed,
-                    deserves(site, origin),
-                    "{method} {site:?} {origin:?} {content_type}"
-                );
+                assert_eq!(is_allowed, deserves(site, origin), "{method} {site:?} {origin:?} {content_type}");
             }
             for method in [Method::GET, Method::HEAD, Method::OPTIONS] {
                 assert!(allowed(&method, "/admin", &headers), "{method} {site:?} {origin:?}");
@@ -171,12 +152,7 @@ mod tests {
     #[test]
     fn h_10_none_is_for_navigations() {
         let none = ("sec-fetch-site", "none");
-        for (mode, is_allowed) in [
-            ("navigate", true),
-            ("cors", false),
-            ("no-cors", false),
-            ("websocket", false),
-        ] {
+        for (mode, is_allowed) in [("navigate", true), ("cors", false), ("no-cors", false), ("websocket", false)] {
             let headers = [none, ("sec-fetch-mode", mode)];
             assert_eq!(allowed(&Method::POST, "/profile", &headers), is_allowed, "{mode}");
         }
@@ -213,21 +189,9 @@ mod tests {
     fn h_10_a_bearer_token_counts_where_no_cookie_is() {
         let bearer = ("authorization", "Bearer abc");
         assert!(allowed(&Method::POST, "/api/v1/users", &[bearer]));
-        assert!(allowed(
-            &Method::POST,
-            "/api/v1/users",
-            &[("authorization", "bearer abc")]
-        ));
-        assert!(!allowed(
-            &Method::POST,
-            "/api/v1/users",
-            &[bearer, ("cookie", "__Host-id=1")]
-        ));
-        assert!(!allowed(
-            &Method::POST,
-            "/api/v1/users",
-            &[("authorization", "Basic abc")]
-        ));
+        assert!(allowed(&Method::POST, "/api/v1/users", &[("authorization", "bearer abc")]));
+        assert!(!allowed(&Method::POST, "/api/v1/users", &[bearer, ("cookie", "__Host-id=1")]));
+        assert!(!allowed(&Method::POST, "/api/v1/users", &[("authorization", "Basic abc")]));
         assert!(!allowed(&Method::POST, "/api/v1/users", &[("authorization", "Bearer")]));
     }
 }

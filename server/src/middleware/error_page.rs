@@ -40,20 +40,14 @@ pub async fn render(request: Request, next: Next) -> Response {
     // A handler owns all that it changes; what it shares is behind locks and transactions.
     let outcome = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     let response = outcome.unwrap_or_else(|panic| panicked(panic.as_ref()));
-    if needs_page(&response) {
-        reader.page(response)
-    } else {
-        response
-    }
+    if needs_page(&response) { reader.page(response) } else { response }
 }
 
 /// The theme that the cookie `theme` asks for; takes the `Cookie` header.
 #[must_use]
 pub fn theme(cookies: Option<&HeaderValue>) -> Theme {
     let cookies = cookies.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut values = cookies
-        .split(';')
-        .filter_map(|cookie| cookie.trim().strip_prefix("theme="));
+    let mut values = cookies.split(';').filter_map(|cookie| cookie.trim().strip_prefix("theme="));
     match values.next() {
         Some("light") => Theme::Light,
         Some("dark") => Theme::Dark,
@@ -115,11 +109,7 @@ impl Reader {
     }
 
     fn words<'a>(&'a self, status: StatusCode, notice: &'a Notice) -> ErrorPage<'a> {
-        let frame = Frame::new(
-            theme(self.cookies.as_ref()),
-            assets::stylesheet_url(),
-            assets::favicon_url(),
-        );
+        let frame = Frame::new(theme(self.cookies.as_ref()), assets::stylesheet_url(), assets::favicon_url());
         let id = self.id.as_ref().map_or("", |id| id.0.as_str());
         let page = ErrorPage::new(frame, status.as_u16(), id);
         let (fixer, remedy) = notice.remedy.unwrap_or((page.fixer, page.remedy));
@@ -142,9 +132,7 @@ impl Reader {
 /// RFC 9457 section 3, with the request id as an extension member.
 fn problem(page: &ErrorPage<'_>) -> String {
     let status = StatusCode::from_u16(page.status).ok();
-    let title = status
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or(page.title);
+    let title = status.and_then(|status| status.canonical_reason()).unwrap_or(page.title);
     serde_json::json!({
         "type": "about:blank",
         "title": title,
@@ -159,11 +147,8 @@ fn problem(page: &ErrorPage<'_>) -> String {
 /// named rather than covered by a wildcard. Whoever names neither gets the page for people.
 fn prefers_json(accept: &HeaderValue) -> bool {
     let ranges = accept.to_str().unwrap_or_default();
-    wish(
-        ranges,
-        &["application/json", "application/problem+json"],
-        "application/*",
-    ) > wish(ranges, &["text/html"], "text/*")
+    wish(ranges, &["application/json", "application/problem+json"], "application/*")
+        > wish(ranges, &["text/html"], "text/*")
 }
 
 /// The quality in thousandths, and how precisely the type is named.
@@ -187,9 +172,7 @@ fn wish(ranges: &str, types: &[&str], wildcard: &str) -> (u16, u8) {
 /// The weight `q` among the parameters of a range, in thousandths; 1000 without one, 0 for what
 /// is no number (RFC 9110 section 12.4.2).
 pub(crate) fn quality(parameters: &str) -> u16 {
-    let mut weights = parameters
-        .split(';')
-        .filter_map(|parameter| parameter.trim().strip_prefix("q="));
+    let mut weights = parameters.split(';').filter_map(|parameter| parameter.trim().strip_prefix("q="));
     let weight = weights.next().map_or(Ok(1.0), str::parse::<f32>).unwrap_or(0.0);
     (weight.clamp(0.0, 1.0) * 1000.0).round() as u16
 }
@@ -223,14 +206,9 @@ mod tests {
 
     #[test]
     fn weights_are_clamped() {
-        for (parameters, weight) in [
-            ("", 1000),
-            ("q=0.5", 500),
-            ("q=7", 1000),
-            ("q=-1", 0),
-            ("q=NaN", 0),
-            ("v=1; q=0.25", 250),
-        ] {
+        for (parameters, weight) in
+            [("", 1000), ("q=0.5", 500), ("q=7", 1000), ("q=-1", 0), ("q=NaN", 0), ("v=1; q=0.25", 250)]
+        {
             assert_eq!(quality(parameters), weight, "{parameters}");
         }
     }

@@ -167,9 +167,7 @@ mod tests {
     const ADMINS: Access = Role("admin");
 
     fn exempt() -> Vec<String> {
-        ["/public", "/docs/api", "/.well-known/security.txt"]
-            .map(str::to_owned)
-            .to_vec()
+        ["/public", "/docs/api", "/.well-known/security.txt"].map(str::to_owned).to_vec()
     }
 
     fn check(table: &[(&str, Access)]) {
@@ -391,23 +389,8 @@ mod tests {
     #[test]
     fn k_02_what_is_kept_resolves_to_this_origin() {
         let base = url::Url::parse("https://app.example.com/auth/callback").expect("a URL");
-        let pieces = [
-            "/",
-            "\\",
-            "%2f",
-            "%5C",
-            "..",
-            ".",
-            "\t",
-            "%09",
-            "evil.example",
-            "@",
-            ":",
-            "https:",
-            "?",
-            "#",
-            "a",
-        ];
+        let pieces =
+            ["/", "\\", "%2f", "%5C", "..", ".", "\t", "%09", "evil.example", "@", ":", "https:", "?", "#", "a"];
         for (a, b, c) in triples(&pieces) {
             for next in [format!("/{a}{b}{c}"), format!("{a}{b}{c}evil.example")] {
                 let resolved = base.join(&safe_next(Some(&next))).expect("a URL");

@@ -79,9 +79,7 @@ impl<C: Clock + Clone> AuthLimiter<C> {
 fn quota(limit: RateLimit) -> Quota {
     let count = NonZeroU32::new(limit.count).unwrap_or(NonZeroU32::MIN);
     let pause = (limit.per / count.get()).max(Duration::from_nanos(1));
-    Quota::with_period(pause)
-        .unwrap_or(Quota::per_second(count))
-        .allow_burst(count)
+    Quota::with_period(pause).unwrap_or(Quota::per_second(count)).allow_burst(count)
 }
 
 /// What counts as one client: an IPv4 address, or the /64 that a provider gives to one household,
@@ -109,10 +107,7 @@ mod tests {
 
     use super::*;
 
-    const LIMIT: RateLimit = RateLimit {
-        count: 3,
-        per: Duration::from_secs(60),
-    };
+    const LIMIT: RateLimit = RateLimit { count: 3, per: Duration::from_secs(60) };
 
     fn limiter() -> (AuthLimiter<FakeRelativeClock>, FakeRelativeClock) {
         let clock = FakeRelativeClock::default();

@@ -39,9 +39,7 @@ impl RequestId {
 fn plain(value: &HeaderValue) -> Option<&str> {
     let text = value.to_str().ok()?;
     let fits = (8..=64).contains(&text.len());
-    let is_plain = text
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
     (fits && is_plain).then_some(text)
 }
 
@@ -117,14 +115,7 @@ mod tests {
             assert_eq!(id(plain, "127.0.0.0/8"), plain);
         }
         let long = "a".repeat(65);
-        for odd in [
-            "short",
-            "with blank",
-            "<script>alert(1)</script>",
-            "a\tb-0123456",
-            "",
-            long.as_str(),
-        ] {
+        for odd in ["short", "with blank", "<script>alert(1)</script>", "a\tb-0123456", "", long.as_str()] {
             assert_ne!(id(odd, "127.0.0.0/8"), odd);
         }
     }
@@ -133,9 +124,6 @@ mod tests {
     fn a_logged_path_is_bounded_between_characters() {
         assert_eq!(bounded("/short"), "/short");
         assert_eq!(bounded(&"/".repeat(9_000)).len(), LOGGED_PATH_LENGTH);
-        assert_eq!(
-            bounded(&format!("/{}", "ü".repeat(9_000))).len(),
-            LOGGED_PATH_LENGTH - 1
-        );
+        assert_eq!(bounded(&format!("/{}", "ü".repeat(9_000))).len(), LOGGED_PATH_LENGTH - 1);
     }
 }

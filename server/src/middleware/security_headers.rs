@@ -29,14 +29,8 @@ static FIXED: [(HeaderName, HeaderValue); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     // Nothing leaves to other sites, so no code or state either; our own forms keep their Origin and Referer.
     (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
-    (
-        HeaderName::from_static("cross-origin-opener-policy"),
-        HeaderValue::from_static("same-origin"),
-    ),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        HeaderValue::from_static("same-origin"),
-    ),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
     (
         HeaderName::from_static("permissions-policy"),
         HeaderValue::from_static("camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()"),
@@ -128,10 +122,7 @@ impl PolicyTemplate {
             "' 'strict-dynamic' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; object-src 'none'; \
              base-uri 'none'; frame-ancestors {frame_ancestors}; form-action {form_action}"
         );
-        Self {
-            before: "default-src 'self'; script-src 'nonce-",
-            after,
-        }
+        Self { before: "default-src 'self'; script-src 'nonce-", after }
     }
 
     fn with(&self, nonce: &Nonce) -> HeaderValue {
@@ -187,11 +178,7 @@ mod tests {
 
     fn entra() -> HeaderSettings {
         let provider = vec!["https://login.microsoftonline.com/tenant".to_owned()];
-        HeaderSettings {
-            https: true,
-            form_action: provider.clone(),
-            logout_frame_ancestors: provider,
-        }
+        HeaderSettings { https: true, form_action: provider.clone(), logout_frame_ancestors: provider }
     }
 
     fn policy(headers: &HeaderMap) -> &str {
@@ -210,18 +197,8 @@ mod tests {
 
     #[test]
     fn h_06_a_setting_cannot_smuggle_in_a_directive() {
-        for odd in [
-            "https://x.example; script-src *",
-            "'self'; script-src *",
-            "a b",
-            "",
-            "ü",
-            "x,y",
-        ] {
-            let settings = HeaderSettings {
-                form_action: vec![odd.to_owned()],
-                ..HeaderSettings::default()
-            };
+        for odd in ["https://x.example; script-src *", "'self'; script-src *", "a b", "", "ü", "x,y"] {
+            let settings = HeaderSettings { form_action: vec![odd.to_owned()], ..HeaderSettings::default() };
             let headers = headers(&settings, false);
             let policy = policy(&headers);
             assert_eq!(policy.matches("script-src").count(), 1, "{odd}: {policy}");
@@ -231,10 +208,7 @@ mod tests {
 
     #[test]
     fn h_06_a_source_that_is_no_url_is_kept() {
-        let settings = HeaderSettings {
-            form_action: vec!["https:".to_owned()],
-            ..HeaderSettings::default()
-        };
+        let settings = HeaderSettings { form_action: vec!["https:".to_owned()], ..HeaderSettings::default() };
         assert!(policy(&headers(&settings, false)).ends_with("form-action 'self' https:"));
     }
 
@@ -262,10 +236,7 @@ mod tests {
         headers.insert(header::SERVER, HeaderValue::from_static("axum/0.8"));
         SecurityHeaders::new(&entra()).apply(&mut headers, &Nonce::default(), false);
         assert_eq!(headers[header::CACHE_CONTROL], "private, max-age=60");
-        assert_eq!(
-            headers.get_all(header::REFERRER_POLICY).iter().collect::<Vec<_>>(),
-            ["same-origin"]
-        );
+        assert_eq!(headers.get_all(header::REFERRER_POLICY).iter().collect::<Vec<_>>(), ["same-origin"]);
         assert!(!headers.contains_key(header::SERVER));
     }
 

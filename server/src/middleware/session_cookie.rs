@@ -30,11 +30,8 @@ pub fn complete(headers: &mut HeaderMap, https: bool) {
 fn completed(cookie: &HeaderValue, https: bool) -> Option<HeaderValue> {
     let text = cookie.to_str().ok()?;
     let (given_name, _) = text.split_once('=')?;
-    let required: &[&str] = if https {
-        &["Path=/", "HttpOnly", "SameSite=Lax", "Secure"]
-    } else {
-        &["Path=/", "HttpOnly", "SameSite=Lax"]
-    };
+    let required: &[&str] =
+        if https { &["Path=/", "HttpOnly", "SameSite=Lax", "Secure"] } else { &["Path=/", "HttpOnly", "SameSite=Lax"] };
     let missing = required.iter().filter(|attribute| !has(text, attribute));
     let missing: Vec<&str> = missing.copied().collect();
     if given_name.trim() != name(https) || missing.is_empty() {
@@ -63,14 +60,8 @@ mod tests {
     #[test]
     fn l_17_the_removal_cookie_gets_what_it_lacks() {
         let removal = "__Host-id=; Path=/; Max-Age=0; Expires=Mon, 24 Nov 2025 23:00:00 GMT";
-        assert_eq!(
-            complete_one(removal, true),
-            format!("{removal}; HttpOnly; SameSite=Lax; Secure")
-        );
-        assert_eq!(
-            complete_one("id=; Max-Age=0", false),
-            "id=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
-        );
+        assert_eq!(complete_one(removal, true), format!("{removal}; HttpOnly; SameSite=Lax; Secure"));
+        assert_eq!(complete_one("id=; Max-Age=0", false), "id=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax");
     }
 
     #[test]
@@ -96,13 +87,6 @@ mod tests {
         }
         complete(&mut headers, false);
         let cookies: Vec<_> = headers.get_all(SET_COOKIE).iter().collect();
-        assert_eq!(
-            cookies,
-            [
-                "theme=dark",
-                "id=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax",
-                "login=x"
-            ]
-        );
+        assert_eq!(cookies, ["theme=dark", "id=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax", "login=x"]);
     }
 }

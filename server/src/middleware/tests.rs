@@ -35,34 +35,19 @@ fn settings(public_url: &str) -> StackSettings {
 fn routes() -> Router {
     Router::new()
         .route("/", get(|| async { Html("home") }))
-        .route(
-            "/cached",
-            get(|| async { ([(header::CACHE_CONTROL, "private, max-age=5")], "x") }),
-        )
+        .route("/cached", get(|| async { ([(header::CACHE_CONTROL, "private, max-age=5")], "x") }))
         .route("/redirect", get(|| async { Redirect::to("/") }))
         .route("/echo", get(echo))
         .route("/assets/{name}", get(assets::serve))
         .route("/auth/front-channel-logout", get(|| async { "" }))
         .route("/auth/sign-out", post(sign_out))
-        .route(
-            "/auth/sign-in",
-            get(|| async { Html("sign in") }).post(|| async { Redirect::to("/") }),
-        )
-        .route(
-            "/form",
-            post(|Form(fields): Form<Vec<(String, String)>>| async move { fields.len().to_string() }),
-        )
-        .route(
-            "/json",
-            post(|Json(number): Json<u8>| async move { number.to_string() }),
-        )
+        .route("/auth/sign-in", get(|| async { Html("sign in") }).post(|| async { Redirect::to("/") }))
+        .route("/form", post(|Form(fields): Form<Vec<(String, String)>>| async move { fields.len().to_string() }))
+        .route("/json", post(|Json(number): Json<u8>| async move { number.to_string() }))
         .route("/fails/{how}", get(fails))
         .route("/api/v1/fails/{how}", get(fails))
         .route("/own-page", get(|| async { (StatusCode::FORBIDDEN, Html("our own")) }))
-        .route(
-            "/probe",
-            get(|| async { (StatusCode::SERVICE_UNAVAILABLE, "degraded") }),
-        )
+        .route("/probe", get(|| async { (StatusCode::SERVICE_UNAVAILABLE, "degraded") }))
 }
 
 async fn echo(
@@ -74,10 +59,7 @@ async fn echo(
 }
 
 async fn sign_out() -> impl IntoResponse {
-    (
-        [(header::SET_COOKIE, "__Host-id=; Path=/; Max-Age=0")],
-        Redirect::to("/auth/signed-out"),
-    )
+    ([(header::SET_COOKIE, "__Host-id=; Path=/; Max-Age=0")], Redirect::to("/auth/signed-out"))
 }
 
 async fn fails(axum::extract::Path(how): axum::extract::Path<String>) -> Result<(), AppError> {
@@ -86,9 +68,7 @@ async fn fails(axum::extract::Path(how): axum::extract::Path<String>) -> Result<
         "forbidden" => AppError::forbidden(CANARY),
         "bad" => AppError::bad_request("The date <b>is not</b> one."),
         "unauthorized" => AppError::Unauthorized,
-        "busy" => AppError::TooManyRequests {
-            retry_after: Duration::from_secs(7),
-        },
+        "busy" => AppError::TooManyRequests { retry_after: Duration::from_secs(7) },
         "down" => AppError::unavailable(CANARY),
         "panic" => panic!("{CANARY}"),
         _ => AppError::internal(CANARY),
@@ -123,11 +103,7 @@ async fn ask(router: &Router, method: &str, uri: &str, headers: &[(&str, &str)],
     let response = router.clone().oneshot(request).await.expect("a response");
     let (parts, body) = response.into_parts();
     let body = body.collect().await.expect("a body").to_bytes();
-    Answer {
-        status: parts.status.as_u16(),
-        headers: parts.headers,
-        body: String::from_utf8_lossy(&body).into_owned(),
-    }
+    Answer { status: parts.status.as_u16(), headers: parts.headers, body: String::from_utf8_lossy(&body).into_owned() }
 }
 
 async fn fetch(uri: &str) -> Answer {
@@ -174,22 +150,12 @@ async fn h_08_every_response_has_the_headers() {
             assert_eq!(answer.header(name), value, "{method} {uri}");
         }
         let policy = answer.header("content-security-policy");
-        assert!(
-            policy.starts_with("default-src 'self'; script-src 'nonce-"),
-            "{method} {uri}"
-        );
+        assert!(policy.starts_with("default-src 'self'; script-src 'nonce-"), "{method} {uri}");
         assert!(policy.contains("frame-ancestors 'none'"), "{method} {uri}");
-        assert!(
-            answer.header("permissions-policy").contains("camera=()"),
-            "{method} {uri}"
-        );
+        assert!(answer.header("permissions-policy").contains("camera=()"), "{method} {uri}");
         assert_eq!(answer.header("x-request-id").len(), 36, "{method} {uri}");
         let is_static = uri.starts_with("/assets/style");
-        assert_eq!(
-            answer.header("cache-control") == "no-store",
-            !is_static,
-            "{method} {uri}"
-        );
+        assert_eq!(answer.header("cache-control") == "no-store", !is_static, "{method} {uri}");
     }
 }
 
@@ -197,37 +163,22 @@ async fn h_08_every_response_has_the_headers() {
 async fn h_07_the_front_channel_logout_page_alone_may_be_framed() {
     let answer = fetch("/auth/front-channel-logout").await;
     assert_eq!(answer.status, 200);
-    assert!(
-        answer
-            .header("content-security-policy")
-            .contains("frame-ancestors https://login.microsoftonline.com;")
-    );
-    assert_eq!(
-        (answer.header("x-frame-options"), answer.header("cache-control")),
-        ("", "no-store")
-    );
+    assert!(answer.header("content-security-policy").contains("frame-ancestors https://login.microsoftonline.com;"));
+    assert_eq!((answer.header("x-frame-options"), answer.header("cache-control")), ("", "no-store"));
 }
 
 #[tokio::test]
 async fn h_06_the_handler_has_the_nonce_of_the_header_and_each_response_its_own() {
     let [one, other] = [fetch("/echo").await, fetch("/echo").await];
     let nonce = one.body.rsplit(' ').next().expect("a nonce");
-    assert!(
-        one.header("content-security-policy")
-            .contains(&format!("'nonce-{nonce}'"))
-    );
+    assert!(one.header("content-security-policy").contains(&format!("'nonce-{nonce}'")));
     assert!(!other.body.ends_with(nonce));
 }
 
 #[tokio::test]
 async fn h_08_http_on_loopback_has_no_hsts() {
     let router = apply(routes(), &settings("http://localhost:3000"));
-    assert_eq!(
-        ask(&router, "GET", "/", &[], "")
-            .await
-            .header("strict-transport-security"),
-        ""
-    );
+    assert_eq!(ask(&router, "GET", "/", &[], "").await.header("strict-transport-security"), "");
 }
 
 #[tokio::test]
@@ -266,34 +217,20 @@ async fn h_10_a_form_from_elsewhere_is_refused_with_a_page() {
         (&[form, SAME_ORIGIN], 200),
         (&[form, ("origin", "https://app.example.com")], 200),
         (&[form, ("origin", "https://evil.example")], 403),
-        (
-            &[
-                form,
-                ("sec-fetch-site", "same-site"),
-                ("origin", "https://app.example.com"),
-            ],
-            403,
-        ),
+        (&[form, ("sec-fetch-site", "same-site"), ("origin", "https://app.example.com")], 403),
         (&[form], 403),
     ];
     for (headers, status) in cases {
         let answer = ask(&router, "POST", "/form", headers, "a=1&b=2").await;
         assert_eq!(answer.status, status, "{headers:?}");
-        assert_eq!(
-            answer.body.contains("did not come from a page of this application"),
-            status == 403,
-            "{headers:?}"
-        );
+        assert_eq!(answer.body.contains("did not come from a page of this application"), status == 403, "{headers:?}");
     }
 }
 
 #[tokio::test]
 async fn l_17_the_removal_cookie_is_complete() {
     let answer = ask(&router(), "POST", "/auth/sign-out", &[SAME_ORIGIN], "").await;
-    assert_eq!(
-        answer.header("set-cookie"),
-        "__Host-id=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure"
-    );
+    assert_eq!(answer.header("set-cookie"), "__Host-id=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure");
 }
 
 #[tokio::test]
@@ -308,45 +245,16 @@ async fn errors_are_pages_for_people_and_problems_for_programs() {
         ("inside", 500, "Internal Server Error"),
         ("panic", 500, "Internal Server Error"),
     ] {
-        let page = ask(
-            &router(),
-            "GET",
-            &format!("/fails/{how}"),
-            &[("accept", "text/html,*/*;q=0.8")],
-            "",
-        )
-        .await;
-        assert_eq!(
-            (page.status, page.header("content-type")),
-            (status, "text/html; charset=utf-8"),
-            "{how}"
-        );
+        let page = ask(&router(), "GET", &format!("/fails/{how}"), &[("accept", "text/html,*/*;q=0.8")], "").await;
+        assert_eq!((page.status, page.header("content-type")), (status, "text/html; charset=utf-8"), "{how}");
         assert!(page.body.contains(page.header("x-request-id")), "{how}: {}", page.body);
         assert!(page.body.contains(assets::stylesheet_url()), "{how}");
         assert!(!page.body.contains(CANARY), "{how}");
         assert_eq!(page.header("content-length"), page.body.len().to_string(), "{how}");
-        let by_accept = ask(
-            &router(),
-            "GET",
-            &format!("/fails/{how}"),
-            &[("accept", "application/json")],
-            "",
-        )
-        .await;
-        let by_path = ask(
-            &router(),
-            "GET",
-            &format!("/api/v1/fails/{how}"),
-            &[("accept", "text/html")],
-            "",
-        )
-        .await;
+        let by_accept = ask(&router(), "GET", &format!("/fails/{how}"), &[("accept", "application/json")], "").await;
+        let by_path = ask(&router(), "GET", &format!("/api/v1/fails/{how}"), &[("accept", "text/html")], "").await;
         for problem in [by_accept, by_path] {
-            assert_eq!(
-                (problem.status, problem.header("content-type")),
-                (status, "application/problem+json"),
-                "{how}"
-            );
+            assert_eq!((problem.status, problem.header("content-type")), (status, "application/problem+json"), "{how}");
             let json: serde_json::Value = serde_json::from_str(&problem.body).expect("JSON");
             assert_eq!(
                 (json["status"].as_u64(), json["title"].as_str()),
@@ -354,10 +262,7 @@ async fn errors_are_pages_for_people_and_problems_for_programs() {
                 "{how}"
             );
             assert_eq!(json["request_id"], problem.header("x-request-id"), "{how}");
-            assert!(
-                json["detail"].as_str().is_some_and(|detail| !detail.is_empty()),
-                "{how}"
-            );
+            assert!(json["detail"].as_str().is_some_and(|detail| !detail.is_empty()), "{how}");
             assert!(!problem.body.contains(CANARY), "{how}");
         }
     }
@@ -368,10 +273,7 @@ async fn errors_keep_the_headers_that_tell_what_to_do() {
     assert_eq!(fetch("/fails/busy").await.header("retry-after"), "7");
     assert_eq!(fetch("/fails/down").await.header("retry-after"), "10");
     assert_eq!(fetch("/fails/unauthorized").await.header("www-authenticate"), "Bearer");
-    assert_eq!(
-        ask(&router(), "DELETE", "/", &[SAME_ORIGIN], "").await.header("allow"),
-        "GET,HEAD"
-    );
+    assert_eq!(ask(&router(), "DELETE", "/", &[SAME_ORIGIN], "").await.header("allow"), "GET,HEAD");
 }
 
 #[tokio::test]
@@ -394,25 +296,11 @@ async fn what_axum_refuses_becomes_a_page() {
         ("/own-page", form, String::new(), 405),
     ] {
         let answer = ask(&router, "POST", uri, &[SAME_ORIGIN, content_type], &body).await;
-        assert_eq!(
-            (answer.status, answer.header("content-type")),
-            (status, "text/html; charset=utf-8"),
-            "{uri}"
-        );
+        assert_eq!((answer.status, answer.header("content-type")), (status, "text/html; charset=utf-8"), "{uri}");
         assert!(answer.body.contains("<h1"), "{uri}");
-        assert!(
-            !answer.body.contains("deserialize") && !answer.body.contains("Content-Type"),
-            "{uri}"
-        );
+        assert!(!answer.body.contains("deserialize") && !answer.body.contains("Content-Type"), "{uri}");
     }
-    let fits = ask(
-        &router,
-        "POST",
-        "/form",
-        &[SAME_ORIGIN, form],
-        &"x".repeat(super::BODY_LIMIT),
-    )
-    .await;
+    let fits = ask(&router, "POST", "/form", &[SAME_ORIGIN, form], &"x".repeat(super::BODY_LIMIT)).await;
     assert_eq!(fits.status, 200);
 }
 
@@ -431,17 +319,9 @@ async fn f_37_a_panic_is_a_page_and_counted() {
 
 #[tokio::test]
 async fn auth_rate_limit_counts_what_is_refused_too_and_nothing_else() {
-    let limit = RateLimit {
-        count: 3,
-        per: Duration::from_secs(3_600),
-    };
-    let router = apply(
-        routes(),
-        &StackSettings {
-            auth_rate_limit: Some(limit),
-            ..settings("https://app.example.com")
-        },
-    );
+    let limit = RateLimit { count: 3, per: Duration::from_secs(3_600) };
+    let router =
+        apply(routes(), &StackSettings { auth_rate_limit: Some(limit), ..settings("https://app.example.com") });
     for (method, uri, status) in [
         ("GET", "/", 200),
         ("GET", "/auth/sign-in", 200),
@@ -483,30 +363,17 @@ mod log {
     async fn lines(uri: &str, headers: &[(&str, &str)]) -> (Answer, Vec<serde_json::Value>) {
         let memory = Memory::default();
         let writer = memory.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .json()
-            .with_writer(move || writer.clone())
-            .finish();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
         let guard = tracing::subscriber::set_default(subscriber);
         let answer = ask(&router(), "GET", uri, headers, "").await;
         drop(guard);
         let text = String::from_utf8(memory.0.lock().expect("no panic").clone()).expect("text");
-        (
-            answer,
-            text.lines()
-                .map(|line| serde_json::from_str(line).expect("JSON"))
-                .collect(),
-        )
+        (answer, text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect())
     }
 
     #[tokio::test]
     async fn v_16_2_a_request_is_one_line_without_its_secrets() {
-        let headers = [
-            ("cookie", CANARY),
-            ("authorization", CANARY),
-            ("referer", CANARY),
-            ("x-request-id", CANARY),
-        ];
+        let headers = [("cookie", CANARY), ("authorization", CANARY), ("referer", CANARY), ("x-request-id", CANARY)];
         let (answer, lines) = lines(&format!("/auth/sign-in?code={CANARY}&state={CANARY}"), &headers).await;
         assert_eq!(lines.len(), 1, "{lines:?}");
         let fields = &lines[0]["fields"];
@@ -531,12 +398,7 @@ mod log {
         for how in ["panic", "inside"] {
             let (answer, lines) = lines(&format!("/fails/{how}"), &[]).await;
             let error = lines.iter().find(|line| line["level"] == "ERROR").expect("an error");
-            assert!(
-                error["fields"]["error"]
-                    .as_str()
-                    .is_some_and(|text| text.contains(CANARY)),
-                "{error}"
-            );
+            assert!(error["fields"]["error"].as_str().is_some_and(|text| text.contains(CANARY)), "{error}");
             assert_eq!(error["span"]["request_id"], answer.header("x-request-id"));
         }
     }

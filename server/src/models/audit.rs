@@ -59,11 +59,8 @@ impl NewAuditEvent {
     pub async fn insert(self, conn: &mut DbConn, now: NaiveDateTime) -> QueryResult<()> {
         let (actor_id, actor_name) = split(self.actor);
         let (subject_id, subject_name) = split(self.subject);
-        let detail: serde_json::Map<String, serde_json::Value> = self
-            .detail
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.into()))
-            .collect();
+        let detail: serde_json::Map<String, serde_json::Value> =
+            self.detail.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         let row = AuditEvent {
             id: new_id(),
             at: now,
@@ -106,12 +103,7 @@ impl AuditEvent {
         if let Some(before) = before {
             query = query.filter(audit_events::id.lt(before.to_owned()));
         }
-        query
-            .order(audit_events::id.desc())
-            .limit(limit)
-            .select(Self::as_select())
-            .load(conn)
-            .await
+        query.order(audit_events::id.desc()).limit(limit).select(Self::as_select()).load(conn).await
     }
 
     /// Up to `limit` events on a user, newest first.
@@ -132,12 +124,7 @@ impl AuditEvent {
     ///
     /// # Errors
     /// From the database.
-    pub async fn count_kind(
-        conn: &mut DbConn,
-        kind: &str,
-        from: NaiveDateTime,
-        to: NaiveDateTime,
-    ) -> QueryResult<i64> {
+    pub async fn count_kind(conn: &mut DbConn, kind: &str, from: NaiveDateTime, to: NaiveDateTime) -> QueryResult<i64> {
         audit_events::table
             .filter(audit_events::kind.eq(kind))
             .filter(audit_events::at.ge(from).and(audit_events::at.lt(to)))
@@ -158,8 +145,6 @@ impl AuditEvent {
             .limit(limit)
             .load(conn)
             .await?;
-        diesel::delete(audit_events::table.filter(audit_events::id.eq_any(ids)))
-            .execute(conn)
-            .await
+        diesel::delete(audit_events::table.filter(audit_events::id.eq_any(ids))).execute(conn).await
     }
 }

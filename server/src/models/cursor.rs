@@ -55,7 +55,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_no_cursor() {
-        for text in ["", "%", "AAAA", &"A".repeat(5000), &URL_SAFE_NO_PAD.encode(r#"{"o":"upn","k":"\u0000","i":""}"#)] {
+        for text in ["", "%", "AAAA", &"A".repeat(5000), &URL_SAFE_NO_PAD.encode(r#"{"o":"upn","k":"\u0000","i":""}"#)]
+        {
             assert_eq!(Cursor::decode(text, "upn"), None, "{text}");
         }
     }

@@ -221,11 +221,7 @@ impl Grant {
     /// # Errors
     /// From the database.
     pub async fn next_due(conn: &mut DbConn) -> QueryResult<Option<NaiveDateTime>> {
-        grants::table
-            .filter(grants::due_at.is_not_null())
-            .select(diesel::dsl::min(grants::due_at))
-            .first(conn)
-            .await
+        grants::table.filter(grants::due_at.is_not_null()).select(diesel::dsl::min(grants::due_at)).first(conn).await
     }
 
     /// Leases the grant until `until` by compare-and-swap; `false` when somebody else was faster.
@@ -233,10 +229,11 @@ impl Grant {
     /// # Errors
     /// From the database.
     pub async fn lease(&mut self, conn: &mut DbConn, until: NaiveDateTime) -> QueryResult<bool> {
-        let leased = diesel::update(grants::table.filter(grants::id.eq(&self.id).and(grants::version.eq(self.version))))
-            .set((grants::version.eq(grants::version + 1), grants::leased_until.eq(until)))
-            .execute(conn)
-            .await?;
+        let leased =
+            diesel::update(grants::table.filter(grants::id.eq(&self.id).and(grants::version.eq(self.version))))
+                .set((grants::version.eq(grants::version + 1), grants::leased_until.eq(until)))
+                .execute(conn)
+                .await?;
         if leased > 0 {
             self.version += 1;
         }
@@ -249,22 +246,23 @@ impl Grant {
     /// # Errors
     /// From the database.
     pub async fn refreshed(&self, conn: &mut DbConn, result: RefreshedGrant) -> QueryResult<bool> {
-        let written = diesel::update(grants::table.filter(grants::id.eq(&self.id).and(grants::version.eq(self.version))))
-            .set((
-                grants::sealed.eq(result.sealed),
-                grants::has_refresh_token.eq(result.has_refresh_token),
-                grants::scopes.eq(result.scopes),
-                grants::state.eq("live"),
-                grants::expires_at.eq(result.expires_at),
-                grants::due_at.eq(result.due_at),
-                grants::version.eq(grants::version + 1),
-                grants::leased_until.eq(None::<NaiveDateTime>),
-                grants::failures.eq(0),
-                grants::last_error.eq(""),
-                grants::refreshed_at.eq(Some(result.now)),
-            ))
-            .execute(conn)
-            .await?;
+        let written =
+            diesel::update(grants::table.filter(grants::id.eq(&self.id).and(grants::version.eq(self.version))))
+                .set((
+                    grants::sealed.eq(result.sealed),
+                    grants::has_refresh_token.eq(result.has_refresh_token),
+                    grants::scopes.eq(result.scopes),
+                    grants::state.eq("live"),
+                    grants::expires_at.eq(result.expires_at),
+                    grants::due_at.eq(result.due_at),
+                    grants::version.eq(grants::version + 1),
+                    grants::leased_until.eq(None::<NaiveDateTime>),
+                    grants::failures.eq(0),
+                    grants::last_error.eq(""),
+                    grants::refreshed_at.eq(Some(result.now)),
+                ))
+                .execute(conn)
+                .await?;
         Ok(written > 0)
     }
 
@@ -273,17 +271,18 @@ impl Grant {
     /// # Errors
     /// From the database.
     pub async fn failed(&self, conn: &mut DbConn, failure: GrantFailure) -> QueryResult<bool> {
-        let written = diesel::update(grants::table.filter(grants::id.eq(&self.id).and(grants::version.eq(self.version))))
-            .set((
-                grants::state.eq(failure.state),
-                grants::due_at.eq(failure.due_at),
-                grants::version.eq(grants::version + 1),
-                grants::leased_until.eq(None::<NaiveDateTime>),
-                grants::failures.eq(grants::failures + 1),
-                grants::last_error.eq(failure.error),
-            ))
-            .execute(conn)
-            .await?;
+        let written =
+            diesel::update(grants::table.filter(grants::id.eq(&self.id).and(grants::version.eq(self.version))))
+                .set((
+                    grants::state.eq(failure.state),
+                    grants::due_at.eq(failure.due_at),
+                    grants::version.eq(grants::version + 1),
+                    grants::leased_until.eq(None::<NaiveDateTime>),
+                    grants::failures.eq(grants::failures + 1),
+                    grants::last_error.eq(failure.error),
+                ))
+                .execute(conn)
+                .await?;
         Ok(written > 0)
     }
 
@@ -292,12 +291,7 @@ impl Grant {
     /// # Errors
     /// From the database.
     pub async fn delete(conn: &mut DbConn, id: &str) -> QueryResult<Option<String>> {
-        let owner: Option<String> = grants::table
-            .find(id)
-            .select(grants::user_id)
-            .first(conn)
-            .await
-            .optional()?;
+        let owner: Option<String> = grants::table.find(id).select(grants::user_id).first(conn).await.optional()?;
         diesel::delete(grants::table.find(id)).execute(conn).await?;
         Ok(owner)
     }
@@ -307,9 +301,7 @@ impl Grant {
     /// # Errors
     /// From the database.
     pub async fn delete_by_user(conn: &mut DbConn, user_id: &str) -> QueryResult<usize> {
-        diesel::delete(grants::table.filter(grants::user_id.eq(user_id)))
-            .execute(conn)
-            .await
+        diesel::delete(grants::table.filter(grants::user_id.eq(user_id))).execute(conn).await
     }
 
     /// Forgets up to `limit` grants whose person has had no session since `before`: none is left,
@@ -324,14 +316,8 @@ impl Grant {
             .filter(users::last_sign_in_at.lt(before))
             .filter(diesel::dsl::not(users::id.eq_any(with_session)))
             .select(users::id);
-        let ids: Vec<String> = grants::table
-            .filter(grants::user_id.eq_any(idle_users))
-            .select(grants::id)
-            .limit(limit)
-            .load(conn)
-            .await?;
-        diesel::delete(grants::table.filter(grants::id.eq_any(ids)))
-            .execute(conn)
-            .await
+        let ids: Vec<String> =
+            grants::table.filter(grants::user_id.eq_any(idle_users)).select(grants::id).limit(limit).load(conn).await?;
+        diesel::delete(grants::table.filter(grants::id.eq_any(ids))).execute(conn).await
     }
 }

@@ -56,12 +56,7 @@ impl GraphCache {
     /// # Errors
     /// From the database.
     pub async fn find(conn: &mut DbConn, user_id: &str, part: &str) -> QueryResult<Option<Self>> {
-        graph_cache::table
-            .find((user_id, part))
-            .select(Self::as_select())
-            .first(conn)
-            .await
-            .optional()
+        graph_cache::table.find((user_id, part)).select(Self::as_select()).first(conn).await.optional()
     }
 
     /// All parts but the photo, which is large and has a route of its own.
@@ -81,9 +76,7 @@ impl GraphCache {
     /// # Errors
     /// From the database.
     pub async fn has_photo(conn: &mut DbConn, user_id: &str) -> QueryResult<bool> {
-        let photo = graph_cache::table
-            .find((user_id, "photo"))
-            .filter(graph_cache::content_type.ne(""));
+        let photo = graph_cache::table.find((user_id, "photo")).filter(graph_cache::content_type.ne(""));
         diesel::select(diesel::dsl::exists(photo)).get_result(conn).await
     }
 }

@@ -62,12 +62,7 @@ impl UserRole {
     /// # Errors
     /// From the database.
     pub async fn list_names(conn: &mut DbConn) -> QueryResult<Vec<String>> {
-        user_roles::table
-            .select(user_roles::role)
-            .distinct()
-            .order(user_roles::role)
-            .load(conn)
-            .await
+        user_roles::table.select(user_roles::role).distinct().order(user_roles::role).load(conn).await
     }
 }
 
@@ -88,11 +83,7 @@ pub async fn grant_role(
         source: source.name().to_owned(),
         granted_at: now,
     };
-    let added = diesel::insert_into(user_roles::table)
-        .values(&row)
-        .on_conflict_do_nothing()
-        .execute(conn)
-        .await?;
+    let added = diesel::insert_into(user_roles::table).values(&row).on_conflict_do_nothing().execute(conn).await?;
     update_effective(conn, user_id).await?;
     Ok(added > 0)
 }
@@ -136,15 +127,9 @@ pub async fn set_provider_roles(
 
 /// Writes the union of all sources to `users.roles`.
 async fn update_effective(conn: &mut DbConn, user_id: &str) -> QueryResult<()> {
-    let roles: BTreeSet<String> = UserRole::list_by_user(conn, user_id)
-        .await?
-        .into_iter()
-        .map(|held| held.role)
-        .collect();
+    let roles: BTreeSet<String> =
+        UserRole::list_by_user(conn, user_id).await?.into_iter().map(|held| held.role).collect();
     let roles: Vec<String> = roles.into_iter().collect();
-    diesel::update(users::table.find(user_id))
-        .set(users::roles.eq(roles.join(" ")))
-        .execute(conn)
-        .await?;
+    diesel::update(users::table.find(user_id)).set(users::roles.eq(roles.join(" "))).execute(conn).await?;
     Ok(())
 }

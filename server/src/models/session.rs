@@ -67,11 +67,7 @@ impl NewSession {
     /// # Errors
     /// From the database.
     pub async fn insert(&self, conn: &mut DbConn) -> QueryResult<bool> {
-        let inserted = diesel::insert_into(sessions::table)
-            .values(self)
-            .on_conflict_do_nothing()
-            .execute(conn)
-            .await?;
+        let inserted = diesel::insert_into(sessions::table).values(self).on_conflict_do_nothing().execute(conn).await?;
         Ok(inserted > 0)
     }
 }
@@ -87,9 +83,7 @@ pub struct LiveAt {
 
 macro_rules! is_live {
     ($live:expr) => {
-        sessions::expires_at
-            .gt($live.now)
-            .and(sessions::last_seen_at.gt($live.seen_since))
+        sessions::expires_at.gt($live.now).and(sessions::last_seen_at.gt($live.seen_since))
     };
 }
 
@@ -167,16 +161,10 @@ impl SessionRecord {
         after: Option<(NaiveDateTime, String)>,
         limit: i64,
     ) -> QueryResult<Vec<(Self, User)>> {
-        let mut query = sessions::table
-            .inner_join(users::table)
-            .filter(is_live!(live))
-            .into_boxed();
+        let mut query = sessions::table.inner_join(users::table).filter(is_live!(live)).into_boxed();
         if let Some((seen, id)) = after {
-            query = query.filter(
-                sessions::last_seen_at
-                    .le(seen)
-                    .and(sessions::last_seen_at.lt(seen).or(sessions::id.lt(id))),
-            );
+            query = query
+                .filter(sessions::last_seen_at.le(seen).and(sessions::last_seen_at.lt(seen).or(sessions::id.lt(id))));
         }
         query
             .order((sessions::last_seen_at.desc(), sessions::id.desc()))
@@ -217,9 +205,7 @@ impl SessionRecord {
     /// # Errors
     /// From the database.
     pub async fn delete_by_hash(conn: &mut DbConn, id_hash: &[u8]) -> QueryResult<usize> {
-        diesel::delete(sessions::table.filter(sessions::id_hash.eq(id_hash)))
-            .execute(conn)
-            .await
+        diesel::delete(sessions::table.filter(sessions::id_hash.eq(id_hash))).execute(conn).await
     }
 
     /// Ends the session with this row id; with `user_id`, only if it is theirs. Returns its user.
@@ -227,18 +213,12 @@ impl SessionRecord {
     /// # Errors
     /// From the database.
     pub async fn delete(conn: &mut DbConn, id: &str, user_id: Option<&str>) -> QueryResult<Option<String>> {
-        let owner: Option<String> = sessions::table
-            .filter(sessions::id.eq(id))
-            .select(sessions::user_id)
-            .first(conn)
-            .await
-            .optional()?;
+        let owner: Option<String> =
+            sessions::table.filter(sessions::id.eq(id)).select(sessions::user_id).first(conn).await.optional()?;
         let Some(owner) = owner.filter(|owner| user_id.is_none_or(|user_id| user_id == owner)) else {
             return Ok(None);
         };
-        let deleted = diesel::delete(sessions::table.filter(sessions::id.eq(id)))
-            .execute(conn)
-            .await?;
+        let deleted = diesel::delete(sessions::table.filter(sessions::id.eq(id))).execute(conn).await?;
         Ok((deleted > 0).then_some(owner))
     }
 
@@ -247,9 +227,7 @@ impl SessionRecord {
     /// # Errors
     /// From the database.
     pub async fn delete_by_user(conn: &mut DbConn, user_id: &str) -> QueryResult<usize> {
-        diesel::delete(sessions::table.filter(sessions::user_id.eq(user_id)))
-            .execute(conn)
-            .await
+        diesel::delete(sessions::table.filter(sessions::user_id.eq(user_id))).execute(conn).await
     }
 
     /// Ends the sessions with the provider's session id; returns their users.
@@ -268,17 +246,8 @@ impl SessionRecord {
     /// # Errors
     /// From the database.
     pub async fn purge(conn: &mut DbConn, live: LiveAt, limit: i64) -> QueryResult<usize> {
-        let over = sessions::expires_at
-            .le(live.now)
-            .or(sessions::last_seen_at.le(live.seen_since));
-        let ids: Vec<String> = sessions::table
-            .filter(over)
-            .select(sessions::id)
-            .limit(limit)
-            .load(conn)
-            .await?;
-        diesel::delete(sessions::table.filter(sessions::id.eq_any(ids)))
-            .execute(conn)
-            .await
+        let over = sessions::expires_at.le(live.now).or(sessions::last_seen_at.le(live.seen_since));
+        let ids: Vec<String> = sessions::table.filter(over).select(sessions::id).limit(limit).load(conn).await?;
+        diesel::delete(sessions::table.filter(sessions::id.eq_any(ids))).execute(conn).await
     }
 }

@@ -27,11 +27,8 @@ impl UsedTransaction {
     /// # Errors
     /// From the database.
     pub async fn insert(&self, conn: &mut DbConn) -> QueryResult<bool> {
-        let inserted = diesel::insert_into(used_transactions::table)
-            .values(self)
-            .on_conflict_do_nothing()
-            .execute(conn)
-            .await?;
+        let inserted =
+            diesel::insert_into(used_transactions::table).values(self).on_conflict_do_nothing().execute(conn).await?;
         Ok(inserted > 0)
     }
 
@@ -51,12 +48,7 @@ impl UsedTransaction {
     /// # Errors
     /// From the database.
     pub async fn find(conn: &mut DbConn, state_hash: &[u8]) -> QueryResult<Option<Self>> {
-        used_transactions::table
-            .find(state_hash)
-            .select(Self::as_select())
-            .first(conn)
-            .await
-            .optional()
+        used_transactions::table.find(state_hash).select(Self::as_select()).first(conn).await.optional()
     }
 
     /// Deletes up to `limit` rows that are over.

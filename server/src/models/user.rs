@@ -183,12 +183,7 @@ impl User {
     /// # Errors
     /// From the database.
     pub async fn find(conn: &mut DbConn, id: &str) -> QueryResult<Option<Self>> {
-        users::table
-            .find(id)
-            .select(Self::as_select())
-            .first(conn)
-            .await
-            .optional()
+        users::table.find(id).select(Self::as_select()).first(conn).await.optional()
     }
 
     /// The user with this identity.
@@ -221,9 +216,7 @@ impl User {
     /// # Errors
     /// From the database.
     pub async fn count_others_with_role(conn: &mut DbConn, role: &str, except: &str) -> QueryResult<i64> {
-        let holders = user_roles::table
-            .filter(user_roles::role.eq(role))
-            .select(user_roles::user_id);
+        let holders = user_roles::table.filter(user_roles::role.eq(role)).select(user_roles::user_id);
         users::table
             .filter(users::id.eq_any(holders))
             .filter(users::status.eq("active").and(users::id.ne(except)))
@@ -254,11 +247,7 @@ impl User {
             "created" => by_time(query, users::created_at, window),
             _ => by_text(query, users::upn_fold, window),
         };
-        query
-            .limit(i64::from(window.limit) + 1)
-            .select(Self::as_select())
-            .load(conn)
-            .await
+        query.limit(i64::from(window.limit) + 1).select(Self::as_select()).load(conn).await
     }
 
     /// The cursor of this row in the order `sort`.
@@ -310,9 +299,7 @@ fn filtered(filter: &UserFilter) -> UserQuery<'_> {
         query = query.filter(users::user_type.eq(user_type));
     }
     if let Some(role) = &filter.role {
-        let holders = user_roles::table
-            .filter(user_roles::role.eq(role))
-            .select(user_roles::user_id);
+        let holders = user_roles::table.filter(user_roles::role.eq(role)).select(user_roles::user_id);
         query = query.filter(users::id.eq_any(holders));
     }
     for word in filter.q.split_whitespace().take(MAX_WORDS) {

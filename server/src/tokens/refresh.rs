@@ -131,12 +131,7 @@ async fn succeeded(state: &AppState, grant: Grant, fresh: &TokenSet) -> Result<R
     Ok(if kept { RefreshOutcome::Refreshed } else { RefreshOutcome::Lost })
 }
 
-async fn failed(
-    state: &AppState,
-    grant: Grant,
-    user: User,
-    error: RefreshError,
-) -> Result<RefreshOutcome, DbError> {
+async fn failed(state: &AppState, grant: Grant, user: User, error: RefreshError) -> Result<RefreshOutcome, DbError> {
     tracing::warn!(grant = %grant.id, user = %user.id, reason = error.reason(), %error, "a grant was not refreshed");
     if !error.needs_sign_in() {
         let failure = GrantFailure {

@@ -44,10 +44,7 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> Result<Self> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream,
-            buffer: Vec::with_capacity(128 * 1024),
-        })
+        Ok(Self { stream, buffer: Vec::with_capacity(128 * 1024) })
     }
 
     /// Sends `request`, a complete one, and reads the whole answer.

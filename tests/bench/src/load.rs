@@ -9,7 +9,7 @@ use memchr::memmem::Finder;
 use crate::http::Connection;
 
 /// Connections that ask at the same time.
-const CONNECTIONS: usize = 32;
+pub const CONNECTIONS: usize = 32;
 
 /// A request and how its answer is told from a wrong one.
 #[derive(Clone, Debug)]
@@ -27,11 +27,7 @@ pub struct Page {
 impl Page {
     /// The bytes of the request to `address`.
     pub fn request(&self, address: SocketAddr) -> Vec<u8> {
-        let cookie = if self.cookie.is_empty() {
-            String::new()
-        } else {
-            format!("Cookie: {}\r\n", self.cookie)
-        };
+        let cookie = if self.cookie.is_empty() { String::new() } else { format!("Cookie: {}\r\n", self.cookie) };
         let (path, port) = (&self.path, address.port());
         format!("GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nAccept: text/html\r\n{cookie}\r\n").into_bytes()
     }
@@ -60,12 +56,7 @@ async fn ask_until(address: SocketAddr, page: Page, end: Instant) -> Result<u32>
     while Instant::now() < end {
         let answer = connection.send(&request).await?;
         ensure!(answer.status == 200, "{} answered {}", page.path, answer.status);
-        ensure!(
-            marker.find(answer.body).is_some(),
-            "{} has no {:?}",
-            page.path,
-            page.marker
-        );
+        ensure!(marker.find(answer.body).is_some(), "{} has no {:?}", page.path, page.marker);
         answers += 1;
     }
     Ok(answers)

@@ -12,12 +12,10 @@ use bench::programs::{self, Binaries, Program};
 use bench::report::{Latency, Rates, Report, median};
 use bench::{seed, sign_in};
 
-/// Users in the usual measurements, and in the large one.
-const THOUSANDS: u32 = 10_000;
-const MILLION: u32 = 1_000_000;
-/// Starts and answers that a median or a percentile is taken of.
+/// Users in the usual measurements.
+const USERS: u32 = 10_000;
+/// Starts that the median is taken of.
 const STARTS: usize = 7;
-const ANSWERS: usize = 500;
 
 /// A folder with the databases and pages of this run.
 struct Bench {
@@ -25,6 +23,10 @@ struct Bench {
     folder: tempfile::TempDir,
     rounds: usize,
     duration: Duration,
+    /// Users in the large measurement.
+    many_users: u32,
+    /// Answers that a percentile is taken of.
+    answers: usize,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -44,7 +46,9 @@ impl Bench {
             binaries: Binaries::from_environment()?,
             folder: tempfile::tempdir()?,
             rounds: number("BENCH_ROUNDS", 5)?,
-            duration: Duration::from_secs(number("BENCH_SECONDS", 3)? as u64),
+            duration: Duration::from_secs(number("BENCH_SECONDS", 3)?),
+            many_users: number("BENCH_USERS", 1_000_000)?,
+            answers: number("BENCH_ANSWERS", 500)?,
         })
     }
 
@@ -53,34 +57,38 @@ impl Bench {
         let server = self.server(&emulator).await?;
         let cookie = sign_in::cookie(server.address, emulator.address, "admin").await?;
         drop(server);
-        seed::users(&self.database(), THOUSANDS)?;
+        seed::users(&self.database(), USERS)?;
 
         let start = self.start_time(&emulator).await?;
         let server = self.server(&emulator).await?;
         let rates = self.rates(&server, &cookie).await?;
-        let thousands = latencies(server.address, &cookie).await?;
+        let usual = latencies(server.address, &cookie, self.answers).await?;
         let sign_ins = self.sign_ins(server.address, emulator.address).await?;
         let resident = server.resident()?;
         drop(server);
 
-        seed::users(&self.database(), MILLION)?;
+        seed::users(&self.database(), self.many_users)?;
         let server = self.server(&emulator).await?;
-        let million = latencies(server.address, &cookie).await?;
+        let many = latencies(server.address, &cookie, self.answers).await?;
         Ok(Report {
             machine: machine()?,
-            method: format!(
-                "{} connections; medians of {} rounds of {} s each, interleaved; every answer is checked for status and content",
-                32,
-                self.rounds,
-                self.duration.as_secs()
-            ) + ". The load runs on the same cores.",
+            method: self.method(),
+            many_users: self.many_users,
             binary: fs::metadata(&self.binaries.server)?.len() / 1024,
             start,
             rates,
             sign_ins,
             resident,
-            latencies: compared(thousands, million),
+            latencies: compared(usual, many),
         })
+    }
+
+    fn method(&self) -> String {
+        let (connections, rounds, seconds) = (load::CONNECTIONS, self.rounds, self.duration.as_secs());
+        format!(
+            "{connections} connections, the load on the same cores; medians of {rounds} rounds of {seconds} s, interleaved; \
+             every answer is checked for status and content"
+        )
     }
 
     fn database(&self) -> PathBuf {
@@ -113,12 +121,7 @@ impl Bench {
                 theirs.push(load::rate(bare.address, &page, self.duration).await?);
                 ours.push(load::rate(server.address, &page, self.duration).await?);
             }
-            rates.push(Rates {
-                name: page.name,
-                server: median(&mut ours),
-                bare: median(&mut theirs),
-                goal,
-            });
+            rates.push(Rates { name: page.name, server: median(&mut ours), bare: median(&mut theirs), goal });
         }
         Ok(rates)
     }
@@ -145,57 +148,31 @@ impl Bench {
 
 /// The measured pages and the goals of their ratios.
 fn pages(cookie: &str) -> [(Page, &'static str); 3] {
-    let page = |name, path: &str, cookie: &str, marker| Page {
-        name,
-        path: path.into(),
-        cookie: cookie.into(),
-        marker,
-    };
+    let page = |name, path: &str, cookie: &str, marker| Page { name, path: path.into(), cookie: cookie.into(), marker };
     [
-        (
-            page("sign-in page", "/auth/sign-in", "", "Sign in with Microsoft"),
-            "≥ 50 %",
-        ),
+        (page("sign-in page", "/auth/sign-in", "", "Sign in with Microsoft"), "≥ 50 %"),
         (page("profile", "/profile", cookie, "admin@contoso.example"), "≥ 50 %"),
-        (
-            page("users, 50 of 10,000", "/admin/users", cookie, "@contoso.example"),
-            "≥ 100 %",
-        ),
+        (page("users, 50 of 10,000", "/admin/users", cookie, "@contoso.example"), "≥ 100 %"),
     ]
 }
 
 /// First, middle and last page, each sort, each filter, a search.
-async fn latencies(address: SocketAddr, cookie: &str) -> Result<Vec<(String, Duration)>> {
+async fn latencies(address: SocketAddr, cookie: &str, answers: usize) -> Result<Vec<(String, Duration)>> {
     let mut paths: Vec<(String, String)> = vec![
         ("first page".into(), "/admin/users".into()),
         ("middle page".into(), middle_page(address, cookie).await?),
         ("last page".into(), "/admin/users?end=1".into()),
     ];
     for sort in ["upn", "name", "email", "last_sign_in", "created"] {
-        paths.push((
-            format!("by {sort}, descending"),
-            format!("/admin/users?sort={sort}&dir=desc"),
-        ));
+        paths.push((format!("by {sort}, descending"), format!("/admin/users?sort={sort}&dir=desc")));
     }
-    for filter in [
-        "status=active",
-        "status=disabled",
-        "type=guest",
-        "role=admin",
-        "q=person00",
-        "q=nobody+at+all",
-    ] {
+    for filter in ["status=active", "status=disabled", "type=guest", "role=admin", "q=person00", "q=nobody+at+all"] {
         paths.push((format!("`{filter}`"), format!("/admin/users?{filter}")));
     }
     let mut latencies = Vec::new();
     for (name, path) in paths {
-        let page = Page {
-            name: "users",
-            path,
-            cookie: cookie.into(),
-            marker: "",
-        };
-        latencies.push((name, load::p99(address, &page, ANSWERS).await?));
+        let page = Page { name: "users", path, cookie: cookie.into(), marker: "" };
+        latencies.push((name, load::p99(address, &page, answers).await?));
     }
     Ok(latencies)
 }
@@ -205,12 +182,7 @@ async fn middle_page(address: SocketAddr, cookie: &str) -> Result<String> {
     let mut connection = Connection::open(address).await?;
     let mut path = "/admin/users?per_page=200".to_owned();
     loop {
-        let page = Page {
-            name: "users",
-            path: path.clone(),
-            cookie: cookie.into(),
-            marker: "",
-        };
+        let page = Page { name: "users", path: path.clone(), cookie: cookie.into(), marker: "" };
         let text = connection.send(&page.request(address)).await?.text();
         if text.contains("person8") {
             return Ok(path.replace("per_page=200", "per_page=50"));
@@ -220,39 +192,24 @@ async fn middle_page(address: SocketAddr, cookie: &str) -> Result<String> {
 }
 
 fn next_link(html: &str) -> Option<String> {
-    let anchor = html
-        .split("<a ")
-        .find(|rest| rest.split('>').next().unwrap_or_default().contains("rel=\"next\""))?;
+    let anchor = html.split("<a ").find(|rest| rest.split('>').next().unwrap_or_default().contains("rel=\"next\""))?;
     Some(anchor.split_once("href=\"")?.1.split('"').next()?.replace("&amp;", "&"))
 }
 
-fn compared(thousands: Vec<(String, Duration)>, million: Vec<(String, Duration)>) -> Vec<Latency> {
-    let pairs = thousands.into_iter().zip(million);
-    pairs
-        .map(|((name, thousands), (_, million))| Latency {
-            name,
-            thousands,
-            million,
-        })
-        .collect()
+fn compared(usual: Vec<(String, Duration)>, many: Vec<(String, Duration)>) -> Vec<Latency> {
+    usual.into_iter().zip(many).map(|((name, usual), (_, many))| Latency { name, usual, many }).collect()
 }
 
 fn machine() -> Result<String> {
     let cores = std::thread::available_parallelism()?;
     let information = fs::read_to_string(Path::new("/proc/cpuinfo"))?;
-    let model = information
-        .lines()
-        .find_map(|line| line.strip_prefix("model name"))
-        .unwrap_or("unknown processor");
-    Ok(format!(
-        "Measured on {cores} cores of {}",
-        model.trim_start_matches(['\t', ' ', ':'])
-    ))
+    let model = information.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("unknown processor");
+    Ok(format!("Measured on {cores} cores of {}", model.trim_start_matches(['\t', ' ', ':'])))
 }
 
-fn number(variable: &str, default: usize) -> Result<usize> {
+fn number<T: std::str::FromStr>(variable: &str, default: T) -> Result<T> {
     match std::env::var(variable) {
-        Ok(text) => text.parse().with_context(|| format!("{variable}: a number")),
+        Ok(text) => text.parse().ok().with_context(|| format!("{variable} must be a number")),
         Err(_) => Ok(default),
     }
 }

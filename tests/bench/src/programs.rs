@@ -24,15 +24,9 @@ impl Binaries {
     /// From the environment, as `tests/bench/run` sets it.
     pub fn from_environment() -> Result<Self> {
         let path = |name: &str| {
-            std::env::var_os(name)
-                .map(PathBuf::from)
-                .with_context(|| format!("{name}: use tests/bench/run"))
+            std::env::var_os(name).map(PathBuf::from).with_context(|| format!("{name}: use tests/bench/run"))
         };
-        Ok(Self {
-            server: path("SERVER_BIN")?,
-            emulator: path("EMULATOR_BIN")?,
-            bare: path("BARE_BIN")?,
-        })
+        Ok(Self { server: path("SERVER_BIN")?, emulator: path("EMULATOR_BIN")?, bare: path("BARE_BIN")? })
     }
 }
 
@@ -52,11 +46,7 @@ impl Program {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let begin = Instant::now();
         let child = command.spawn().with_context(|| format!("{command:?}"))?;
-        let mut program = Self {
-            child,
-            address,
-            start: Duration::ZERO,
-        };
+        let mut program = Self { child, address, start: Duration::ZERO };
         while status(address, path).await != Some(200) {
             ensure!(program.child.try_wait()?.is_none(), "{command:?} stopped");
             ensure!(begin.elapsed() < Duration::from_secs(30), "{command:?} does not answer");
@@ -69,10 +59,7 @@ impl Program {
     /// Resident memory in KiB.
     pub fn resident(&self) -> Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .context("VmRSS")?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("VmRSS")?;
         Ok(line.split_whitespace().nth(1).context("VmRSS")?.parse()?)
     }
 }
@@ -104,39 +91,20 @@ pub async fn emulator(binaries: &Binaries) -> Result<Program> {
     let address = free_address()?;
     let mut command = Command::new(&binaries.emulator);
     command.args(["--host", "127.0.0.1", "--port", &address.port().to_string()]);
-    command
-        .args(["--tenant-id", TENANT, "--client-id", CLIENT])
-        .env("ENTRA_EMULATOR_CLIENT_SECRET", SECRET);
-    Program::start(
-        command,
-        address,
-        &format!("/{TENANT}/v2.0/.well-known/openid-configuration"),
-    )
-    .await
+    command.args(["--tenant-id", TENANT, "--client-id", CLIENT]).env("ENTRA_EMULATOR_CLIENT_SECRET", SECRET);
+    Program::start(command, address, &format!("/{TENANT}/v2.0/.well-known/openid-configuration")).await
 }
 
 /// Starts the server on `database`, with `emulator` as its Entra ID.
 pub async fn server(binaries: &Binaries, database: &Path, emulator: &Program) -> Result<Program> {
     let (address, authority) = (free_address()?, format!("http://{}", emulator.address));
     let mut command = Command::new(&binaries.server);
-    command
-        .arg("serve")
-        .current_dir(database.parent().context("a file has a folder")?);
-    command
-        .env("BIND_ADDR", address.to_string())
-        .env("PUBLIC_URL", format!("http://localhost:{}", address.port()));
+    command.arg("serve").current_dir(database.parent().context("a file has a folder")?);
+    command.env("BIND_ADDR", address.to_string()).env("PUBLIC_URL", format!("http://localhost:{}", address.port()));
     command.env("DATABASE_URL", format!("sqlite://{}", database.display()));
-    command
-        .env("ENTRA_AUTHORITY", &authority)
-        .env("GRAPH_URL", format!("{authority}/graph"));
-    command
-        .env("ENTRA_TENANT_ID", TENANT)
-        .env("ENTRA_CLIENT_ID", CLIENT)
-        .env("ENTRA_CLIENT_SECRET", SECRET);
-    command.env(
-        "TOKEN_ENCRYPTION_KEYS",
-        "bench:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
-    );
+    command.env("ENTRA_AUTHORITY", &authority).env("GRAPH_URL", format!("{authority}/graph"));
+    command.env("ENTRA_TENANT_ID", TENANT).env("ENTRA_CLIENT_ID", CLIENT).env("ENTRA_CLIENT_SECRET", SECRET);
+    command.env("TOKEN_ENCRYPTION_KEYS", "bench:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
     Program::start(command, address, "/healthz").await
 }
 
@@ -144,9 +112,6 @@ pub async fn server(binaries: &Binaries, database: &Path, emulator: &Program) ->
 pub async fn bare(binaries: &Binaries, database: &Path, pages: &Path, cookie: &str) -> Result<Program> {
     let address = free_address()?;
     let mut command = Command::new(&binaries.bare);
-    command
-        .arg(address.port().to_string())
-        .args([database, pages])
-        .arg(cookie);
+    command.arg(address.port().to_string()).args([database, pages]).arg(cookie);
     Program::start(command, address, "/healthz").await
 }

@@ -53,12 +53,7 @@ impl Browser {
     async fn open(server: SocketAddr, provider: SocketAddr) -> Result<Self> {
         let (server_address, provider_address) = (server, provider);
         let (server, provider) = (Connection::open(server).await?, Connection::open(provider).await?);
-        Ok(Self {
-            server,
-            provider,
-            server_address,
-            provider_address,
-        })
+        Ok(Self { server, provider, server_address, provider_address })
     }
 
     /// One sign-in without any cookie from before.
@@ -85,63 +80,42 @@ impl Browser {
         let answer = self.server.send(request.as_bytes()).await?;
         ensure!(answer.status == 303, "callback: {} {}", answer.status, answer.text());
         let session = cookies(&answer);
-        session
-            .split("; ")
-            .find(|cookie| cookie.starts_with("id="))
-            .map(str::to_owned)
-            .context("no session cookie")
+        session.split("; ").find(|cookie| cookie.starts_with("id=")).map(str::to_owned).context("no session cookie")
     }
 
     /// From the authorization request to the path of the callback; the persona is picked at once.
     async fn authorize(&mut self, url: &str, persona: &str) -> Result<String> {
         let origin = format!("http://{}", self.provider_address);
-        let path = url
-            .strip_prefix(&origin)
-            .with_context(|| format!("{url} is not at the provider"))?;
-        let request = format!(
-            "GET {path}&persona={persona} HTTP/1.1\r\nHost: {}\r\n\r\n",
-            self.provider_address
-        );
+        let path = url.strip_prefix(&origin).with_context(|| format!("{url} is not at the provider"))?;
+        let request = format!("GET {path}&persona={persona} HTTP/1.1\r\nHost: {}\r\n\r\n", self.provider_address);
         let callback = location(&self.provider.send(request.as_bytes()).await?)?;
         let origin = format!("http://localhost:{}", self.server_address.port());
-        Ok(callback
-            .strip_prefix(&origin)
-            .with_context(|| format!("{callback} is not at the server"))?
-            .to_owned())
+        Ok(callback.strip_prefix(&origin).with_context(|| format!("{callback} is not at the server"))?.to_owned())
     }
 }
 
 fn location(answer: &Answer<'_>) -> Result<String> {
     let location = answer.headers("location").next();
-    location
-        .map(str::to_owned)
-        .with_context(|| format!("no redirect but {}: {}", answer.status, answer.text()))
+    location.map(str::to_owned).with_context(|| format!("no redirect but {}: {}", answer.status, answer.text()))
 }
 
 /// The `Cookie` header for the cookies that `answer` sets, without those that it clears.
 fn cookies(answer: &Answer<'_>) -> String {
-    let pairs = answer
-        .headers("set-cookie")
-        .filter_map(|cookie| cookie.split(';').next());
+    let pairs = answer.headers("set-cookie").filter_map(|cookie| cookie.split(';').next());
     pairs.filter(|pair| !pair.ends_with('=')).collect::<Vec<_>>().join("; ")
 }
 
 /// The hidden fields of the page, as a form body. Their values here are tokens and paths: `/` alone needs care.
 fn hidden_fields(html: &str) -> String {
-    let inputs = html
-        .split("<input")
-        .skip(1)
-        .map(|rest| rest.split('>').next().unwrap_or_default());
-    let fields = inputs
-        .filter(|input| input.contains("type=\"hidden\""))
-        .filter_map(|input| {
-            let value = attribute(input, "value").unwrap_or_default();
-            Some(format!(
-                "{}={}",
-                attribute(input, "name")?,
-                value.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
-            ))
-        });
+    let inputs = html.split("<input").skip(1).map(|rest| rest.split('>').next().unwrap_or_default());
+    let fields = inputs.filter(|input| input.contains("type=\"hidden\"")).filter_map(|input| {
+        let value = attribute(input, "value").unwrap_or_default();
+        Some(format!(
+            "{}={}",
+            attribute(input, "name")?,
+            value.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D")
+        ))
+    });
     fields.collect::<Vec<_>>().join("&")
 }
 

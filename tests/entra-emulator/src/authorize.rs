@@ -137,9 +137,13 @@ impl Flow<'_> {
         wanted.max_age.is_none_or(|max_age| self.state.clock.unix() - account.auth_time <= max_age)
     }
 
+    fn picked_name(&self) -> Option<&str> {
+        self.call.get("persona").or_else(|| self.call.get("username"))
+    }
+
     /// The persona picked or typed on the picker page.
     fn picked(&self) -> Result<Option<Arc<Persona>>, EntraError> {
-        let Some(name) = self.call.get("persona").or_else(|| self.call.get("username")) else { return Ok(None) };
+        let Some(name) = self.picked_name() else { return Ok(None) };
         let persona = self.find(name).ok_or_else(|| EntraError::new(50034))?;
         if self.target.authority.admits(persona.tenant_id) {
             return Ok(Some(persona));
@@ -294,7 +298,11 @@ impl Flow<'_> {
         let silent = self.call.get("prompt") == Some("none");
         let ids = self.state.ids(self.call.client_request_id());
         if error.is_page() && !silent {
-            return pages::account_error(&error.description(&ids), &self.action(), &self.request_parameters());
+            let description = error.description(&ids);
+            return match self.picked_name() {
+                Some(_) => pages::account_error(&description, &self.action(), &self.request_parameters()),
+                None => pages::error(&description),
+            };
         }
         self.answer(error.redirect_parameters(&ids), None)
     }

@@ -259,6 +259,13 @@ impl Control {
         lock(&self.state.directory).by_id(id).map(|persona| persona.as_ref().clone())
     }
 
+    /// The pairwise `sub` of a persona for the registered application.
+    #[must_use]
+    pub fn subject(&self, id: &str) -> Option<String> {
+        let persona = lock(&self.state.directory).by_id(id)?;
+        Some(tokens::subject(&self.state, &persona))
+    }
+
     /// All personas, in the order in which they were added.
     #[must_use]
     pub fn personas(&self) -> Vec<Persona> {

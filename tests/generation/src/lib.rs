@@ -22,23 +22,12 @@ pub const PLANTS: [&str; 8] = [
 ];
 
 /// Files of the repository that a generated project has no use for; a `/` at the end means a folder.
-pub const LEFT_OUT: [&str; 6] = [
-    ".genignore",
-    "CHANGELOG.md",
-    "README.md.liquid",
-    "cargo-generate.toml",
-    "hooks/",
-    "tests/generation/",
-];
+pub const LEFT_OUT: [&str; 6] =
+    [".genignore", "CHANGELOG.md", "README.md.liquid", "cargo-generate.toml", "hooks/", "tests/generation/"];
 
 /// The only files that answers change.
-pub const ANSWERED: [&str; 5] = [
-    "README.md",
-    "app/src/brand.rs",
-    "server/Cargo.toml",
-    "server/src/defaults.rs",
-    "tests/suite/Cargo.toml",
-];
+pub const ANSWERED: [&str; 5] =
+    ["README.md", "app/src/brand.rs", "server/Cargo.toml", "server/src/defaults.rs", "tests/suite/Cargo.toml"];
 
 /// The file that records the answers: the only one that a generated project has beyond the repository's.
 pub const RECORD: &str = ".template-answers.toml";
@@ -117,10 +106,7 @@ impl Answers {
     /// Default answers for a project called `name`.
     #[must_use]
     pub fn new(name: &str) -> Self {
-        Self {
-            name: name.to_owned(),
-            ..Self::default()
-        }
+        Self { name: name.to_owned(), ..Self::default() }
     }
 
     /// The same with one answer given.
@@ -142,10 +128,7 @@ pub fn generate(template: &Path, destination: &Path, answers: &Answers) -> Resul
 /// The arguments of `cargo generate --silent --no-workspace --vcs none --path …`.
 fn arguments(template: &Path, destination: &Path, answers: &Answers) -> GenerateArgs {
     GenerateArgs {
-        template_path: TemplatePath {
-            path: Some(template.display().to_string()),
-            ..TemplatePath::default()
-        },
+        template_path: TemplatePath { path: Some(template.display().to_string()), ..TemplatePath::default() },
         name: Some(answers.name.clone()),
         define: answers.define.clone(),
         template_values_file: answers.values_file.as_ref().map(|file| file.display().to_string()),
@@ -168,10 +151,7 @@ pub fn combinations() -> Vec<Answers> {
         ("graph", ["true", "false"]),
         ("api", ["true", "false"]),
     ] {
-        all = all
-            .iter()
-            .flat_map(|answers| values.map(|value| answers.clone().with(key, value)))
-            .collect();
+        all = all.iter().flat_map(|answers| values.map(|value| answers.clone().with(key, value))).collect();
     }
     all
 }
@@ -214,23 +194,13 @@ pub fn expected_paths(template: &Tree) -> BTreeSet<String> {
 
 /// Whether the template keeps `path` for itself.
 fn is_left_out(path: &str) -> bool {
-    LEFT_OUT
-        .iter()
-        .any(|entry| path == *entry || (entry.ends_with('/') && path.starts_with(entry)))
+    LEFT_OUT.iter().any(|entry| path == *entry || (entry.ends_with('/') && path.starts_with(entry)))
 }
 
 /// Tracked files and new ones that git does not ignore, as far as they are there.
 fn listed_by_git(repository: &Path) -> Result<Vec<String>> {
     let output = Command::new("git")
-        .args([
-            "-c",
-            "safe.directory=*",
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ])
+        .args(["-c", "safe.directory=*", "ls-files", "-z", "--cached", "--others", "--exclude-standard"])
         .current_dir(repository)
         .output()
         .context("git is needed to list the repository's files")?;

@@ -47,9 +47,7 @@ fn project(name: &str, database: &str) -> PathBuf {
         fs::remove_dir_all(&path).unwrap();
     }
     fs::create_dir_all(&folder).unwrap();
-    let answers = Answers::new(name)
-        .with("title", "A \"quoted\" {title}")
-        .with("database", database);
+    let answers = Answers::new(name).with("title", "A \"quoted\" {title}").with("database", database);
     let answers = answers.with("tenancy", "multi").with("graph", false).with("api", false);
     generate(Template::copy().unwrap().path(), &folder, &answers).unwrap()
 }
@@ -65,15 +63,8 @@ fn build(project: &Path) -> PathBuf {
 
 fn cargo(project: &Path, arguments: &[&str]) {
     let mut command = Command::new(env!("CARGO"));
-    command
-        .args(arguments)
-        .current_dir(project)
-        .env("CARGO_TARGET_DIR", target_directory());
-    assert!(
-        command.status().unwrap().success(),
-        "cargo {arguments:?} in {}",
-        project.display()
-    );
+    command.args(arguments).current_dir(project).env("CARGO_TARGET_DIR", target_directory());
+    assert!(command.status().unwrap().success(), "cargo {arguments:?} in {}", project.display());
 }
 
 fn target_directory() -> PathBuf {
@@ -85,20 +76,12 @@ fn boot(binary: &Path, database_url: &str) {
     let port = free_port();
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new(binary);
-    command
-        .current_dir(folder.path())
-        .stdin(Stdio::null())
-        .env("DATABASE_URL", database_url);
-    command
-        .env("BIND_ADDR", format!("127.0.0.1:{port}"))
-        .env("PUBLIC_URL", format!("http://localhost:{port}"));
+    command.current_dir(folder.path()).stdin(Stdio::null()).env("DATABASE_URL", database_url);
+    command.env("BIND_ADDR", format!("127.0.0.1:{port}")).env("PUBLIC_URL", format!("http://localhost:{port}"));
     let mut server = Server(command.spawn().unwrap());
     let deadline = Instant::now() + START_DEADLINE;
     while health(port) != Some(200) {
-        assert!(
-            server.0.try_wait().unwrap().is_none(),
-            "the server stopped before it answered"
-        );
+        assert!(server.0.try_wait().unwrap().is_none(), "the server stopped before it answered");
         assert!(Instant::now() < deadline, "no 200 from /healthz");
         sleep(START_POLL);
     }
@@ -121,11 +104,7 @@ fn free_port() -> u16 {
 /// The status of `GET /healthz`, if there is an answer.
 fn health(port: u16) -> Option<u16> {
     let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    write!(
-        stream,
-        "GET /healthz HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"
-    )
-    .ok()?;
+    write!(stream, "GET /healthz HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n").ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     answer.split(' ').nth(1)?.parse().ok()

@@ -20,10 +20,7 @@ static MATRIX: LazyLock<Matrix> = LazyLock::new(|| {
     let template = template();
     let generate = |answers: Answers| (answers.clone(), Project::generate(&template, &answers).tree);
     let projects = combinations().into_iter().map(generate).collect();
-    Matrix {
-        template: template.tree,
-        projects,
-    }
+    Matrix { template: template.tree, projects }
 });
 
 /// A project generated with `answers` into a folder that lives as long as the project.
@@ -38,11 +35,7 @@ impl Project {
         let folder = tempfile::tempdir().unwrap();
         let path = generate(template.path(), folder.path(), answers).unwrap();
         let tree = read_tree(&path).unwrap();
-        Self {
-            _folder: folder,
-            path,
-            tree,
-        }
+        Self { _folder: folder, path, tree }
     }
 
     fn text(&self, path: &str) -> String {
@@ -60,11 +53,7 @@ fn template() -> Template {
 
 fn answer<'a>(answers: &'a Answers, key: &str) -> &'a str {
     let prefix = format!("{key}=");
-    answers
-        .define
-        .iter()
-        .find_map(|given| given.strip_prefix(&prefix))
-        .unwrap()
+    answers.define.iter().find_map(|given| given.strip_prefix(&prefix)).unwrap()
 }
 
 #[test]
@@ -81,10 +70,7 @@ fn every_combination_changes_only_the_listed_files() {
         assert_eq!(paths, expected_paths(&MATRIX.template), "{answers:?}");
         for (path, file) in tree {
             let may_change = path == RECORD || ANSWERED.contains(&path.as_str());
-            assert!(
-                may_change || Some(file) == MATRIX.template.get(path),
-                "{path} changed with {answers:?}"
-            );
+            assert!(may_change || Some(file) == MATRIX.template.get(path), "{path} changed with {answers:?}");
         }
     }
 }
@@ -94,10 +80,7 @@ fn every_combination_leaves_no_placeholder() {
     for (answers, tree) in &MATRIX.projects {
         for path in ANSWERED.into_iter().chain([RECORD]) {
             let text = text_of(tree, path).unwrap();
-            assert!(
-                !text.contains("{{") && !text.contains("{%"),
-                "{path} with {answers:?}:\n{text}"
-            );
+            assert!(!text.contains("{{") && !text.contains("{%"), "{path} with {answers:?}:\n{text}");
         }
     }
 }
@@ -107,10 +90,7 @@ fn every_combination_records_its_answers() {
     let workspace = toml_of(&MATRIX.template, "Cargo.toml");
     for (answers, tree) in &MATRIX.projects {
         let record = toml_of(tree, RECORD);
-        assert_eq!(
-            record["template"]["version"],
-            workspace["workspace"]["package"]["version"]
-        );
+        assert_eq!(record["template"]["version"], workspace["workspace"]["package"]["version"]);
         let values = record["values"].as_table().unwrap();
         assert_eq!(values.len(), answers.define.len());
         for (key, value) in values {
@@ -146,11 +126,7 @@ fn the_lock_file_stays_valid_for_both_databases() {
 }
 
 fn cargo(folder: &Path, arguments: &[&str]) -> bool {
-    let output = Command::new(env!("CARGO"))
-        .args(arguments)
-        .current_dir(folder)
-        .output()
-        .unwrap();
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(folder).output().unwrap();
     eprint!("{}", String::from_utf8_lossy(&output.stderr));
     output.status.success()
 }
@@ -159,11 +135,7 @@ fn cargo(folder: &Path, arguments: &[&str]) -> bool {
 fn every_combination_has_its_defaults() {
     for (answers, tree) in &MATRIX.projects {
         let text = text_of(tree, "server/src/defaults.rs").unwrap();
-        let tenancy = if answer(answers, "tenancy") == "single" {
-            "Single"
-        } else {
-            "Multi"
-        };
+        let tenancy = if answer(answers, "tenancy") == "single" { "Single" } else { "Multi" };
         for line in [
             format!("pub const GRAPH: bool = {};", answer(answers, "graph")),
             format!("pub const API: bool = {};", answer(answers, "api")),
@@ -186,18 +158,9 @@ fn default_answers_write_the_rust_files_as_the_repository_has_them() {
 #[test]
 fn without_a_title_the_name_is_the_title() {
     let template = template();
-    for (name, title) in [
-        ("contoso-portal", "Contoso Portal"),
-        ("intra_net2", "Intra Net2"),
-        ("x", "X"),
-    ] {
+    for (name, title) in [("contoso-portal", "Contoso Portal"), ("intra_net2", "Intra Net2"), ("x", "X")] {
         let project = Project::generate(&template, &Answers::new(name));
-        assert!(
-            project
-                .text("app/src/brand.rs")
-                .contains(&format!("TITLE: &str = \"{title}\";")),
-            "{name}"
-        );
+        assert!(project.text("app/src/brand.rs").contains(&format!("TITLE: &str = \"{title}\";")), "{name}");
         assert!(project.text("README.md").starts_with(&format!("# {title}\n")), "{name}");
     }
 }
@@ -218,11 +181,7 @@ fn what_git_ignores_generation_ignores_too() {
     let template = template();
     let rules = |path| {
         let text = template.text(path).unwrap();
-        let mut rules: Vec<_> = text
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .map(str::to_owned)
-            .collect();
+        let mut rules: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect();
         rules.sort();
         rules
     };
@@ -261,11 +220,7 @@ fn any_title_survives_in_code_record_and_readme() {
         let project = Project::generate(&template, &Answers::new("contoso-portal").with("title", title));
         assert_eq!(toml_of(&project.tree, RECORD)["values"]["title"].as_str(), Some(*title));
         assert!(project.text("README.md").contains(title));
-        fs::write(
-            folder.path().join(format!("title{number}.rs")),
-            project.text("app/src/brand.rs"),
-        )
-        .unwrap();
+        fs::write(folder.path().join(format!("title{number}.rs")), project.text("app/src/brand.rs")).unwrap();
         program += &format!("mod title{number};\n");
     }
     program += "fn main() {\n";
@@ -279,33 +234,21 @@ fn any_title_survives_in_code_record_and_readme() {
 fn compile_and_run(folder: &Path, program: &str) -> String {
     let (source, binary) = (folder.join("main.rs"), folder.join("main"));
     fs::write(&source, program).unwrap();
-    run(
-        "rustfmt",
-        &["--check", "--edition=2024", "--config=max_width=120"],
-        &[&source],
-    );
+    run("rustfmt", &["--check", "--edition=2024", "--config=max_width=120"], &[&source]);
     run("rustc", &["--edition=2024", "-Dwarnings", "-o"], &[&binary, &source]);
     String::from_utf8(Command::new(&binary).output().unwrap().stdout).unwrap()
 }
 
 fn run(tool: &str, options: &[&str], paths: &[&Path]) {
-    assert!(
-        Command::new(tool).args(options).args(paths).status().unwrap().success(),
-        "{tool} {options:?}"
-    );
+    assert!(Command::new(tool).args(options).args(paths).status().unwrap().success(), "{tool} {options:?}");
 }
 
 #[test]
 fn the_record_generates_the_same_project_again() {
     let template = template();
-    let answers = Answers::new("contoso-portal")
-        .with("title", "A \"b\" \\ c")
-        .with("database", "postgres");
+    let answers = Answers::new("contoso-portal").with("title", "A \"b\" \\ c").with("database", "postgres");
     let first = Project::generate(&template, &answers.with("graph", "false").with("tenancy", "multi"));
-    let again = Answers {
-        values_file: Some(first.path.join(RECORD)),
-        ..Answers::new("contoso-portal")
-    };
+    let again = Answers { values_file: Some(first.path.join(RECORD)), ..Answers::new("contoso-portal") };
     assert_eq!(Project::generate(&template, &again).tree, first.tree);
 }
 
@@ -326,26 +269,17 @@ fn bad_answers_are_refused() {
         ("title", "sixty-one characters are one more than the top bar has room ."),
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let refused = generate(
-            template.path(),
-            folder.path(),
-            &Answers::new("contoso-portal").with(key, value),
-        );
+        let refused = generate(template.path(), folder.path(), &Answers::new("contoso-portal").with(key, value));
         let message = format!("{:#}", refused.expect_err(&format!("{key}={value:?}")));
         assert!(message.contains(key) || message.contains("Failed to parse") || key == "graph" || key == "api");
-        assert!(
-            read_tree(folder.path()).unwrap().is_empty(),
-            "{key}={value:?} left files"
-        );
+        assert!(read_tree(folder.path()).unwrap().is_empty(), "{key}={value:?} left files");
     }
 }
 
 #[test]
 fn bad_names_are_refused_before_anything_is_created() {
     let template = template();
-    for name in [
-        "", "1st", "-x", "_x", "../x", "a/b", "a.b", "naïve", "日本", "x;id", "$HOME",
-    ] {
+    for name in ["", "1st", "-x", "_x", "../x", "a/b", "a.b", "naïve", "日本", "x;id", "$HOME"] {
         let folder = tempfile::tempdir().unwrap();
         let refused = generate(template.path(), folder.path(), &Answers::new(name));
         let message = format!("{:#}", refused.expect_err(name));
@@ -357,11 +291,7 @@ fn bad_names_are_refused_before_anything_is_created() {
 #[test]
 fn unusual_names_become_a_folder() {
     let template = template();
-    for (name, folder) in [
-        ("lockFirmware", "lock-firmware"),
-        ("my_portal", "my_portal"),
-        ("My Portal", "my-portal"),
-    ] {
+    for (name, folder) in [("lockFirmware", "lock-firmware"), ("my_portal", "my_portal"), ("My Portal", "my-portal")] {
         let project = Project::generate(&template, &Answers::new(name));
         assert!(project.path.ends_with(folder), "{name}: {}", project.path.display());
     }

@@ -140,8 +140,12 @@ impl Browser {
         self.deliver(back).await
     }
 
-    /// Picks a persona at the provider; returns the provider's answer.
+    /// Picks a persona at the provider; returns the provider's answer. A provider that knows the
+    /// person already (single sign-on) has answered.
     pub async fn pick_only(&self, at_provider: &Page, persona: &str) -> Page {
+        if at_provider.location().is_some() || at_provider.has_form("/auth/callback") {
+            return at_provider.clone();
+        }
         let form = at_provider.form_with_button("persona", persona);
         self.submit(&form).await
     }
@@ -154,7 +158,8 @@ impl Browser {
                 let form = response.form("/auth/callback");
                 let encoded = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
                 let origin = response.url.origin().ascii_serialization();
-                self.send("POST", form.action, Some(encoded), &[("origin", &origin), ("sec-fetch-site", "cross-site")]).await
+                self.send("POST", form.action, Some(encoded), &[("origin", &origin), ("sec-fetch-site", "cross-site")])
+                    .await
             }
         }
     }
@@ -188,7 +193,10 @@ impl Browser {
 
     async fn send(&self, method: &str, url: Url, body: Option<String>, headers: &[(&str, &str)]) -> Page {
         let method = method.parse().expect("a method");
-        let mut request = self.client.request(method, url.clone()).header("accept", "text/html,*/*;q=0.8");
+        let mut request = self.client.request(method, url.clone());
+        if !headers.iter().any(|(name, _)| *name == "accept") {
+            request = request.header("accept", "text/html,*/*;q=0.8");
+        }
         let cookies = self.cookies_for(&url);
         if !cookies.is_empty() {
             request = request.header("cookie", cookies);

@@ -44,9 +44,8 @@ fn server_url() -> String {
 
 #[cfg(feature = "postgres")]
 async fn run_on_server(server: &str, statement: String) {
-    let (client, connection) = tokio_postgres::connect(server, tokio_postgres::NoTls)
-        .await
-        .expect("the server of TEST_DATABASE_URL answers");
+    let (client, connection) =
+        tokio_postgres::connect(server, tokio_postgres::NoTls).await.expect("the server of TEST_DATABASE_URL answers");
     let connection = tokio::spawn(connection);
     client.batch_execute(&statement).await.expect("the statement runs");
     drop(client);

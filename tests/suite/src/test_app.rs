@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use entra_emulator::{Emulator, Options};
 use server::clock::Clock;
+use server::config::Config;
 use server::config::build::{Build, Database, Tenancy};
 use server::config::dotenv::Environment;
 use server::config::settings::Settings;
-use server::config::Config;
 use server::db::migrate;
 use server::models::{AuditEvent, Grant, User};
 use server::state::AppState;
@@ -28,6 +28,7 @@ pub struct TestApp {
     clock: Clock,
     database: Arc<TestDatabase>,
     origin: String,
+    listens_at: String,
     server: JoinHandle<()>,
 }
 
@@ -88,17 +89,18 @@ impl TestAppBuilder {
         let clock = self.clock.unwrap_or_else(|| Clock::manual(Clock::system().now()));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
-        let origin = format!("http://localhost:{port}");
-        let mut settings = default_settings(&emulator, database.url(), &origin);
+        let listens_at = format!("http://localhost:{port}");
+        let mut settings = default_settings(&emulator, database.url(), &listens_at);
         settings.extend(self.settings);
         settings.retain(|_, value| !value.is_empty());
+        let origin = settings["PUBLIC_URL"].clone();
         let state = AppState::new(config(&settings), clock.clone(), Vec::new()).expect("the application is built");
         migrate::run(&state.db).await.expect("the migrations run");
         let service = server::router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(async move {
             let _ = axum::serve(listener, service).await;
         });
-        TestApp { state, emulator, clock, database, origin, server }
+        TestApp { state, emulator, clock, database, origin, listens_at, server }
     }
 }
 
@@ -147,10 +149,16 @@ impl TestApp {
         TestAppBuilder::default()
     }
 
-    /// `http://localhost:<port>`.
+    /// `PUBLIC_URL`.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// The address of `path` at this very instance, whatever `PUBLIC_URL` says.
+    #[must_use]
+    pub fn address(&self, path: &str) -> String {
+        format!("{}{path}", self.listens_at)
     }
 
     /// A browser that nobody has used yet.

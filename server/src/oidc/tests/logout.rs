@@ -94,7 +94,7 @@ async fn s_40_a_good_logout_token_says_whose_sessions_end() {
 #[tokio::test]
 async fn s_40_each_single_edit_is_refused() {
     type Edit = fn(&mut Token);
-    let edits: [(&str, Edit, &str); 17] = [
+    let edits: [(&str, Edit, &str); 18] = [
         ("alg none", |t| drop(t.header.insert("alg".to_owned(), json!("none"))), "id_token.bad_alg"),
         ("wrong alg", |t| drop(t.header.insert("alg".to_owned(), json!("HS256"))), "id_token.bad_alg"),
         ("other key", |t| t.key = Key::B, "id_token.bad_signature"),
@@ -108,6 +108,7 @@ async fn s_40_each_single_edit_is_refused() {
         ("nonce", |t| t.set("nonce", "n"), "logout_token.nonce"),
         ("iss", |t| t.set("iss", format!("{GENERIC_ISSUER}1")), "id_token.bad_iss"),
         ("aud", |t| t.set("aud", format!("{CLIENT_ID}1")), "id_token.bad_aud"),
+        ("aud besides ours", |t| t.set("aud", json!([CLIENT_ID, "other"])), "id_token.bad_aud"),
         ("no aud", |t| t.remove("aud"), "id_token.missing_claim"),
         ("no jti", |t| t.remove("jti"), "id_token.missing_claim"),
         ("no iat", |t| t.remove("iat"), "id_token.missing_claim"),
@@ -152,12 +153,13 @@ fn api() -> ApiAudience {
 #[tokio::test]
 async fn v_10_3_access_tokens_for_the_api_are_checked_like_all_others() {
     type Edit = fn(&mut Token);
-    let edits: [(&str, Edit, &str); 12] = [
+    let edits: [(&str, Edit, &str); 13] = [
         ("good", |_| (), "accepted"),
         ("aud by URI", |t| t.set("aud", format!("api://{CLIENT_ID}")), "accepted"),
         ("issued hours ago", |t| t.set("iat", 1_790_000_000 - 40_000), "accepted"),
         ("at+jwt", |t| drop(t.header.insert("typ".to_owned(), json!("at+jwt"))), "accepted"),
         ("Graph's token", |t| t.set("aud", "00000003-0000-0000-c000-000000000000"), "id_token.bad_aud"),
+        ("aud besides ours", |t| t.set("aud", json!([CLIENT_ID, "other"])), "id_token.bad_aud"),
         ("no scope", |t| t.remove("scp"), "access_token.missing_scope"),
         ("other scope", |t| t.set("scp", "access_as_user2 User.Read"), "access_token.missing_scope"),
         ("expired", |t| t.set("exp", 1_790_000_000 - 301), "id_token.expired"),

@@ -29,16 +29,9 @@ impl Page {
     /// The file `path` without what lies between `start` and `end`.
     fn cut(path: &Path, start: &str, end: &str) -> Result<Self> {
         let text = std::fs::read_to_string(path)?;
-        let (before, rest) = text
-            .split_once(start)
-            .with_context(|| format!("no {start} in {}", path.display()))?;
-        let (_, after) = rest
-            .split_once(end)
-            .with_context(|| format!("no {end} in {}", path.display()))?;
-        Ok(Self {
-            before: format!("{before}{start}"),
-            after: format!("{end}{after}"),
-        })
+        let (before, rest) = text.split_once(start).with_context(|| format!("no {start} in {}", path.display()))?;
+        let (_, after) = rest.split_once(end).with_context(|| format!("no {end} in {}", path.display()))?;
+        Ok(Self { before: format!("{before}{start}"), after: format!("{end}{after}") })
     }
 }
 
@@ -121,10 +114,7 @@ fn user(row: &Row<'_>) -> rusqlite::Result<User> {
 }
 
 fn render(template: &impl Template) -> Answer {
-    template
-        .render()
-        .map(Html)
-        .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
+    template.render().map(Html).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)
 }
 
 async fn sign_in(State(bare): State<Arc<Bare>>) -> Answer {
@@ -140,29 +130,17 @@ async fn profile(State(bare): State<Arc<Bare>>, headers: HeaderMap) -> Answer {
         )?;
         query.query_row([key.as_slice()], |row| row.get(0))
     })?;
-    render(&ProfilePage {
-        page: &bare.profile,
-        upn: &upn,
-    })
+    render(&ProfilePage { page: &bare.profile, upn: &upn })
 }
 
 async fn users(State(bare): State<Arc<Bare>>) -> Answer {
     let (total, users) = bare.with_database(|database| {
-        let total = database
-            .prepare_cached("SELECT COUNT(*) FROM users")?
-            .query_row([], |row| row.get(0))?;
+        let total = database.prepare_cached("SELECT COUNT(*) FROM users")?.query_row([], |row| row.get(0))?;
         let sql = format!("SELECT {COLUMNS} FROM users ORDER BY upn_fold, id LIMIT 50 OFFSET 0");
-        let users = database
-            .prepare_cached(&sql)?
-            .query_map([], user)?
-            .collect::<rusqlite::Result<_>>()?;
+        let users = database.prepare_cached(&sql)?.query_map([], user)?.collect::<rusqlite::Result<_>>()?;
         Ok((total, users))
     })?;
-    render(&UsersPage {
-        page: &bare.users,
-        users,
-        total,
-    })
+    render(&UsersPage { page: &bare.users, users, total })
 }
 
 #[tokio::main(worker_threads = 2)]
@@ -194,9 +172,6 @@ fn remember_session(database: &Path, cookie: &str) -> Result<()> {
     let database = Connection::open(database)?;
     database.execute_batch("CREATE TABLE bare_sessions (key BLOB PRIMARY KEY NOT NULL, user_id TEXT NOT NULL)")?;
     let user: String = database.query_row("SELECT user_id FROM sessions LIMIT 1", [], |row| row.get(0))?;
-    database.execute(
-        "INSERT INTO bare_sessions VALUES (?1, ?2)",
-        (Sha256::digest(cookie).as_slice(), user),
-    )?;
+    database.execute("INSERT INTO bare_sessions VALUES (?1, ?2)", (Sha256::digest(cookie).as_slice(), user))?;
     Ok(())
 }

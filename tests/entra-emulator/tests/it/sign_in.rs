@@ -46,6 +46,8 @@ async fn code_flow_by_query() {
     let time = |name: &str| claims[name].as_i64().expect("a time");
     assert_eq!(time("exp") - time("iat"), 3600);
     assert!(time("auth_time") <= time("iat"));
+    assert_eq!(claims["sub"].as_str(), kit.emulator.control().subject("member1").as_deref());
+    assert_ne!(claims["sub"], claims["oid"], "pairwise");
     for absent in ["roles", "idp", "at_hash", "_claim_names"] {
         assert!(claims.get(absent).is_none(), "{absent}");
     }

@@ -1,3 +1,10 @@
 //! The suite: one test binary over the real router, by topic.
 
+mod admin;
+mod bad_input;
+mod database;
+mod grants;
+mod identity;
+mod profile;
+mod sessions;
 mod sign_in;

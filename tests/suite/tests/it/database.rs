@@ -1,0 +1,65 @@
+//! Migrations: both databases have the same, each goes up, down and up again, at once from many.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use server::db::migrate;
+use suite::TestApp;
+
+fn names(database: &str) -> BTreeSet<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../migrations").join(database);
+    let entries = std::fs::read_dir(folder).expect("the folder of the migrations");
+    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+}
+
+#[test]
+fn both_databases_have_the_same_migrations() {
+    assert_eq!(names("sqlite"), names("postgres"));
+    assert_eq!(names("sqlite").len(), migrate::names().len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrations_go_down_and_up_again() {
+    let app = TestApp::start().await;
+    assert!(migrate::pending(&app.state.db).await.expect("an answer").is_empty());
+    assert_eq!(migrate::revert_all(&app.state.db).await.expect("down"), migrate::names().len());
+    assert_eq!(migrate::run(&app.state.db).await.expect("up").len(), migrate::names().len());
+    app.sign_in("member1").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f_22_many_instances_migrate_at_once() {
+    let app = TestApp::start().await;
+    migrate::revert_all(&app.state.db).await.expect("down");
+    let mut runs = Vec::new();
+    for _ in 0..4 {
+        let db = app.state.db.clone();
+        runs.push(tokio::spawn(async move { migrate::run(&db).await }));
+    }
+    let mut applied = 0;
+    for run in runs {
+        applied += run.await.expect("no panic").expect("no error").len();
+    }
+    assert_eq!(applied, migrate::names().len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_whose_caller_goes_away_comes_to_its_end() {
+    let app = TestApp::start().await;
+    app.sign_in("member1").await;
+    let user = app.db_user("member1@contoso.example").await;
+    for round in 0..20 {
+        let act = if round % 2 == 0 {
+            server::acts::Act::Disable { user_id: user.id.clone() }
+        } else {
+            server::acts::Act::Enable { user_id: user.id.clone() }
+        };
+        let state = app.state.clone();
+        let caller =
+            tokio::spawn(async move { server::acts::run(&state, act, server::acts::By::command_line()).await });
+        tokio::task::yield_now().await;
+        caller.abort();
+    }
+    // No connection was left inside a transaction: the next writer is not held up.
+    app.sign_in("member2").await;
+}
