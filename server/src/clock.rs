@@ -15,6 +15,11 @@ pub struct Clock {
     manual: Option<Arc<AtomicI64>>,
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
+fn system_micros() -> i64 {
+    Utc::now().timestamp_micros()
+}
+
 impl Clock {
     /// A clock that reads the system's time.
     #[must_use]
@@ -41,7 +46,7 @@ impl Clock {
     pub fn now(&self) -> DateTime<Utc> {
         let micros = match &self.manual {
             Some(manual) => manual.load(Ordering::SeqCst),
-            None => Utc::now().timestamp_micros(),
+            None => system_micros(),
         };
         DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::UNIX_EPOCH)
     }

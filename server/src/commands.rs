@@ -74,7 +74,7 @@ struct UserArgs {
 
 #[derive(Debug, Subcommand)]
 enum KeysCommand {
-    /// Print a new key for TOKEN_ENCRYPTION_KEYS
+    /// Print a new key for `TOKEN_ENCRYPTION_KEYS`
     New {
         /// The key's id; it stands in front of the key and in every sealed row
         #[arg(long, default_value_t = default_key_id())]

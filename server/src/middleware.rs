@@ -1,21 +1,11 @@
 //! The middleware around every route.
 //!
-//! From the outside in; a request passes downwards, its response upwards:
+//! [`surround`] is the whole stack, from the outside in; a request passes downwards, its response
+//! upwards. [`apply`] puts it around the router. It needs no state of the application; what does
+//! is further in: the session, the current user, and the [`guard`] of the routes.
 //!
-//! 1. [`request_id`] names the request, finds out who sends it, and logs it. Outermost, so that
-//!    whatever is refused further in has an id and a line in the log.
-//! 2. [`security_headers`] mints the nonce and sets the headers of every response, errors too.
-//! 3. [`session_cookie`] completes the session layer's cookies.
-//! 4. [`error_page`] renders errors and panics of all that follows.
-//! 5. [`rate_limit`], if configured, counts requests on `/auth/*`. Before the next one, so that
-//!    refused requests count.
-//! 6. [`csrf`] refuses unsafe requests from other sites.
-//! 7. The body limit: forms are small.
-//!
-//! [`apply`] adds these; they need no state of the application. What needs it is already on the
-//! router then, further in: the session, the current user, and the [`guard`] of the routes.
-//!
-//! They are layers of the router, thus run after routing, and for the fallback too.
+//! It is one layer of the router, so it runs after routing, and for the fallback too. One function
+//! instead of a layer for each piece, since each layer costs boxes and clones at every request.
 
 pub mod client;
 pub mod csrf;
@@ -31,17 +21,19 @@ mod tests;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::middleware::{from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse as _, Response};
 use ipnet::IpNet;
-use tower::ServiceBuilder;
-use tower::util::option_layer;
+use tracing::Instrument as _;
 
 use self::client::TrustedProxies;
+use self::error_page::Reader;
 use self::rate_limit::AuthLimiter;
-use self::security_headers::{HeaderSettings, SecurityHeaders};
+use self::request_id::Journal;
+use self::security_headers::{HeaderSettings, Nonce, SecurityHeaders};
 use crate::config::{PublicUrl, RateLimit};
+use crate::error::AppError;
 
 /// The most bytes of a request body that a handler reads; more is 413.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -59,28 +51,67 @@ pub struct StackSettings {
     pub provider_urls: Vec<String>,
 }
 
-/// Puts the stack around `router`; see the module for its order.
+/// Puts the stack around `router`.
 pub fn apply(router: Router, settings: &StackSettings) -> Router {
-    let https = settings.public_url.is_https();
-    let proxies = TrustedProxies::new(settings.trusted_proxies.clone());
-    let headers = SecurityHeaders::new(&HeaderSettings {
-        https,
-        form_action: settings.provider_urls.clone(),
-        logout_frame_ancestors: settings.provider_urls.clone(),
-    });
-    let limiter = settings.auth_rate_limit.map(AuthLimiter::new);
-    let origin: Arc<str> = settings.public_url.origin().into();
-    router.layer(
-        ServiceBuilder::new()
-            .layer(from_fn_with_state(proxies, request_id::identify))
-            .layer(from_fn_with_state(headers, security_headers::protect))
-            .map_response(move |mut response: Response| {
-                session_cookie::complete(response.headers_mut(), https);
-                response
-            })
-            .layer(from_fn(error_page::render))
-            .layer(option_layer(limiter.map(|limiter| from_fn_with_state(limiter, rate_limit::limit))))
-            .layer(from_fn_with_state(origin, csrf::refuse_cross_site))
-            .layer(DefaultBodyLimit::max(BODY_LIMIT)),
-    )
+    router.layer(from_fn_with_state(Arc::new(Stack::new(settings)), surround))
+}
+
+/// What the stack knows, made once.
+struct Stack {
+    https: bool,
+    origin: String,
+    proxies: TrustedProxies,
+    headers: SecurityHeaders,
+    limiter: Option<AuthLimiter>,
+}
+
+impl Stack {
+    fn new(settings: &StackSettings) -> Self {
+        let https = settings.public_url.is_https();
+        Self {
+            https,
+            origin: settings.public_url.origin(),
+            proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
+            headers: SecurityHeaders::new(&HeaderSettings {
+                https,
+                form_action: settings.provider_urls.clone(),
+                logout_frame_ancestors: settings.provider_urls.clone(),
+            }),
+            limiter: settings.auth_rate_limit.map(AuthLimiter::new),
+        }
+    }
+
+    /// Whether the request may go on at all. The limit comes first, so that refused requests count.
+    fn admit(&self, request: &Request) -> Result<(), AppError> {
+        if let Some(limiter) = &self.limiter {
+            limiter.admit(request)?;
+        }
+        csrf::admit(request, &self.origin)
+    }
+
+    /// The answer of all that is further in, or of [`Stack::admit`]; errors and panics as pages.
+    async fn answer(&self, request: Request, next: Next) -> Response {
+        let reader = Reader::of(&request);
+        let response = match self.admit(&request) {
+            Ok(()) => error_page::catch_panic(next.run(request)).await,
+            Err(refusal) => refusal.into_response(),
+        };
+        reader.page(response)
+    }
+}
+
+async fn surround(State(stack): State<Arc<Stack>>, mut request: Request, next: Next) -> Response {
+    // Names the request and finds out who sends it. Outermost, so that whatever is refused further
+    // in has an id and a line in the log.
+    let journal = Journal::begin(&mut request, &stack.proxies);
+    // Lets the scripts of the page run, and no others.
+    let nonce = Nonce::provide(&mut request);
+    let may_be_framed = security_headers::may_be_framed(&request);
+    // Forms are small.
+    DefaultBodyLimit::max(BODY_LIMIT).apply(&mut request);
+    let mut response = stack.answer(request, next).instrument(journal.span()).await;
+    session_cookie::complete(response.headers_mut(), stack.https);
+    stack.headers.apply(response.headers_mut(), &nonce, may_be_framed);
+    journal.end(&mut response);
+    response
 }

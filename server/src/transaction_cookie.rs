@@ -93,7 +93,7 @@ fn name(config: &Config, state: &str) -> String {
 }
 
 /// A cross-site POST brings only `SameSite=None` cookies, which must be `Secure`; browsers accept
-/// that on http://localhost too.
+/// that on `http://localhost` too.
 fn same_site(config: &Config) -> SameSite {
     match config.provider.response_mode {
         ResponseMode::FormPost => SameSite::None,

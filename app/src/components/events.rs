@@ -15,7 +15,7 @@ pub(crate) fn events_table(caption: &'static str, rows: Vec<EventRow>) -> AnyVie
     table(caption, head, rows.into_any())
 }
 
-fn event_row(row: EventRow, now: Now) -> AnyView {
+fn event_row(row: EventRow, now: Now) -> impl IntoView + use<> {
     view! {
         <tr>
             <td>{now.ago(&row.at)}</td>
@@ -26,12 +26,11 @@ fn event_row(row: EventRow, now: Now) -> AnyView {
             <td>{details(row)}</td>
         </tr>
     }
-    .into_any()
 }
 
 fn subject(row: &EventRow) -> AnyView {
     if row.subject_id.is_empty() {
-        return text(row.subject.clone());
+        return text(row.subject.clone()).into_any();
     }
     person(&row.subject_id, &row.subject)
 }

@@ -20,12 +20,23 @@ pub(crate) fn facts(facts: Vec<(String, AnyView)>) -> AnyView {
 
 /// Plain labels and values, as they come from the provider.
 pub(crate) fn text_facts(pairs: Vec<(String, String)>) -> AnyView {
-    facts(pairs.into_iter().map(|(label, value)| (label, text(value))).collect())
+    let rows = pairs
+        .into_iter()
+        .map(|(label, value)| {
+            view! {
+                <div class="fact">
+                    <dt>{label}</dt>
+                    <dd>{text(value)}</dd>
+                </div>
+            }
+        })
+        .collect_view();
+    view! { <dl class="facts">{rows}</dl> }.into_any()
 }
 
 /// A value as text, or a dash.
-pub(crate) fn text(value: String) -> AnyView {
-    if value.is_empty() { dash() } else { value.into_any() }
+pub(crate) fn text(value: String) -> String {
+    if value.is_empty() { DASH.to_owned() } else { value }
 }
 
 /// An id in a fixed-width face, selected as a whole by one click.
@@ -40,7 +51,9 @@ pub(crate) fn person(user_id: &str, name: &str) -> AnyView {
 }
 
 /// What stands for "nothing".
+pub(crate) const DASH: &str = "–";
+
+/// The same as a view.
 pub(crate) fn dash() -> AnyView {
-    view! { <span class="muted"><span aria-hidden="true">"–"</span><span class="visually-hidden">"none"</span></span> }
-        .into_any()
+    DASH.into_any()
 }

@@ -29,7 +29,7 @@ pub(crate) fn own_grants_table(caption: &'static str, rows: Vec<GrantRow>) -> An
     table(caption, head, rows.into_any())
 }
 
-fn grant_row(row: GrantRow, with_user: bool, now: Now) -> AnyView {
+fn grant_row(row: GrantRow, with_user: bool, now: Now) -> impl IntoView + use<> {
     let user = with_user.then(|| view! { <td>{person(&row.user_id, &row.user_name)}</td> });
     view! {
         <tr>
@@ -38,7 +38,6 @@ fn grant_row(row: GrantRow, with_user: bool, now: Now) -> AnyView {
             <td class="actions">{acts(&row)}</td>
         </tr>
     }
-    .into_any()
 }
 
 fn cells(row: &GrantRow, now: Now) -> AnyView {

@@ -31,7 +31,7 @@ pub(crate) fn sessions_table(caption: &'static str, rows: Vec<SessionRow>, scope
     table(caption, head, rows.into_any())
 }
 
-fn session_row(row: SessionRow, scope: Scope, now: Now) -> AnyView {
+fn session_row(row: SessionRow, scope: Scope, now: Now) -> impl IntoView + use<> {
     let end = if row.is_current { dash() } else { end_act(&row, scope).view() };
     let user = (scope == Scope::Everybody).then(|| view! { <td>{person(&row.user_id, &row.user_name)}</td> });
     let current = row.is_current.then(|| tag("This device".to_owned()));
@@ -46,7 +46,6 @@ fn session_row(row: SessionRow, scope: Scope, now: Now) -> AnyView {
             <td class="actions">{end}</td>
         </tr>
     }
-    .into_any()
 }
 
 fn end_act(row: &SessionRow, scope: Scope) -> Act {

@@ -4,9 +4,14 @@ use leptos::prelude::*;
 
 /// A table with a caption for screen readers. `head` holds `<th>` cells, `rows` holds `<tr>`s.
 pub(crate) fn table(caption: &'static str, head: AnyView, rows: AnyView) -> AnyView {
+    styled_table(caption, "table", head, rows)
+}
+
+/// The same with classes of its own.
+pub(crate) fn styled_table(caption: &'static str, class: &'static str, head: AnyView, rows: AnyView) -> AnyView {
     view! {
         <div class="table-region" role="group" aria-label=caption tabindex="0">
-            <table class="table">
+            <table class=class>
                 <caption class="visually-hidden">{caption}</caption>
                 <thead><tr>{head}</tr></thead>
                 <tbody>{rows}</tbody>

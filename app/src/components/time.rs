@@ -1,10 +1,11 @@
 //! Instants for people: relative in the text, exact in the title, machine-readable in the markup.
 
 use chrono::{DateTime, Utc};
+use leptos::either::Either;
 use leptos::prelude::*;
 
 use crate::backend::page_context;
-use crate::components::facts::dash;
+use crate::components::facts::DASH;
 use crate::format;
 
 /// Now, as the page was asked for: one instant for all relative times of a page.
@@ -18,13 +19,13 @@ impl Now {
     }
 
     /// `at` (RFC 3339) as the distance from now; a dash when it is empty or malformed.
-    pub(crate) fn ago(self, at: &str) -> AnyView {
+    pub(crate) fn ago(self, at: &str) -> impl IntoView + use<> {
         match format::instant(at) {
             Some(instant) => {
                 let words = self.0.map_or_else(|| format::date(instant), |now| format::relative(instant, now));
-                view! { <time datetime=at.to_owned() title=format::exact(instant)>{words}</time> }.into_any()
+                Either::Left(view! { <time datetime=at.to_owned() title=format::exact(instant)>{words}</time> })
             }
-            None => dash(),
+            None => Either::Right(DASH),
         }
     }
 }

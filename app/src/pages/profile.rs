@@ -59,12 +59,12 @@ fn heading(profile: &Profile) -> AnyView {
 
 fn account_section(profile: &Profile) -> AnyView {
     let pairs = [
-        ("User name", text(profile.upn.clone())),
-        ("E-mail", text(profile.email.clone())),
+        ("User name", text(profile.upn.clone()).into_any()),
+        ("E-mail", text(profile.email.clone()).into_any()),
         ("Type", user_type(profile.user_type).into_any()),
         ("Tenant", id(profile.realm.clone())),
         ("Object id", id(profile.subject.clone())),
-        ("Last synchronised", Now::from_page().ago(&profile.synced_at)),
+        ("Last synchronised", Now::from_page().ago(&profile.synced_at).into_any()),
     ];
     let pairs = pairs.into_iter().map(|(label, value)| (label.to_owned(), value)).collect();
     view! {

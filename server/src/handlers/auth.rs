@@ -361,9 +361,9 @@ fn failed_page(
     let page = SignInFailedPage {
         frame: frame(headers),
         title: advice.title,
-        what: &advice.what_happened,
+        what: advice.what_happened,
         fixer: fixer(advice.who, error.is_outage()),
-        remedy: &advice.what_to_do,
+        remedy: advice.what_to_do,
         request,
         reference: Reference {
             request_id,
@@ -524,9 +524,10 @@ pub struct FrontChannelParams {
     sid: Option<String>,
 }
 
-/// `GET /auth/front-channel-logout`: the provider's sign-out page loads it in a hidden frame
-/// (OIDC Front-Channel Logout 1.0, section 2). The session's cookie never gets here, so the
-/// session is found by `sid`; an unknown one, or another issuer's, changes nothing.
+/// `GET /auth/front-channel-logout` (OIDC Front-Channel Logout 1.0, section 2).
+///
+/// The provider's sign-out page loads it in a hidden frame. The session's cookie never gets here,
+/// so the session is found by `sid`; an unknown one, or another issuer's, changes nothing.
 ///
 /// # Errors
 /// When the database does not answer.

@@ -107,8 +107,20 @@ fn user_agent(headers: &HeaderMap) -> String {
     let Some(value) = headers.get(USER_AGENT) else {
         return String::new();
     };
-    let text = String::from_utf8_lossy(value.as_bytes());
-    text.chars().filter(|character| !character.is_control()).take(USER_AGENT_LENGTH).collect()
+    match value.to_str().ok().filter(|text| is_tidy(text)) {
+        Some(text) => text.to_owned(),
+        None => tidied(&String::from_utf8_lossy(value.as_bytes())),
+    }
+}
+
+/// What nearly every user agent is: there is nothing to do.
+fn is_tidy(text: &str) -> bool {
+    text.len() <= USER_AGENT_LENGTH && !text.contains('\t')
+}
+
+fn tidied(text: &str) -> String {
+    let characters = text.chars().filter(|character| !character.is_control());
+    characters.take(USER_AGENT_LENGTH).collect()
 }
 
 #[cfg(test)]
@@ -198,5 +210,15 @@ mod tests {
         let user_agent = ClientInfo::of(&request, &proxies()).user_agent;
         assert!(user_agent.starts_with("Mozilla5.0x"));
         assert_eq!(user_agent.chars().count(), USER_AGENT_LENGTH);
+    }
+
+    #[test]
+    fn a_user_agent_may_hold_any_letters() {
+        for (given, kept) in
+            [("Mozilla/5.0 (X11)", "Mozilla/5.0 (X11)"), ("a\tb", "ab"), ("Bröwser\t1\u{85}", "Bröwser1")]
+        {
+            let request = Request::builder().header(USER_AGENT, given).body(Body::empty()).expect("a request");
+            assert_eq!(ClientInfo::of(&request, &proxies()).user_agent, kept);
+        }
     }
 }

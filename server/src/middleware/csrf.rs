@@ -5,13 +5,9 @@
 //! `Origin`, Fetch section 3.1), and no page can forge either. `same-site` is not trusted: a
 //! neighbouring subdomain is somebody else. Whoever sends neither header is refused.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, Method};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
 
 use crate::error::AppError;
 
@@ -21,12 +17,13 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 /// What the provider posts itself: the callback is protected by its state, the logout token by its signature.
 const EXEMPT: [&str; 2] = ["/auth/callback", "/auth/back-channel-logout"];
 
-/// Middleware: answers 403 unless [`check`] passes; the state is the origin of `PUBLIC_URL`.
-pub async fn refuse_cross_site(State(origin): State<Arc<str>>, request: Request, next: Next) -> Response {
-    match check(request.method(), request.uri().path(), request.headers(), &origin) {
-        Ok(()) => next.run(request).await,
-        Err(detail) => AppError::CrossSite { detail }.into_response(),
-    }
+/// Lets the request pass if [`check`] does; `own_origin` is that of `PUBLIC_URL`.
+///
+/// # Errors
+/// [`AppError::CrossSite`].
+pub(super) fn admit(request: &Request, own_origin: &str) -> Result<(), AppError> {
+    check(request.method(), request.uri().path(), request.headers(), own_origin)
+        .map_err(|detail| AppError::CrossSite { detail })
 }
 
 /// Whether a request may change something, judged by where it comes from.

@@ -14,7 +14,6 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
 use axum::http::{HeaderValue, StatusCode, Uri};
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
 
@@ -34,13 +33,11 @@ pub fn panics() -> u64 {
     PANICS.load(Ordering::Relaxed)
 }
 
-/// Middleware: runs the rest, catches its panics, and renders the page of an error.
-pub async fn render(request: Request, next: Next) -> Response {
-    let reader = Reader::of(&request);
+/// The response of a handler, or that of an internal error when it panics.
+pub(super) async fn catch_panic(handler: impl Future<Output = Response>) -> Response {
     // A handler owns all that it changes; what it shares is behind locks and transactions.
-    let outcome = AssertUnwindSafe(next.run(request)).catch_unwind().await;
-    let response = outcome.unwrap_or_else(|panic| panicked(panic.as_ref()));
-    if needs_page(&response) { reader.page(response) } else { response }
+    let outcome = AssertUnwindSafe(handler).catch_unwind().await;
+    outcome.unwrap_or_else(|panic| panicked(panic.as_ref()))
 }
 
 /// The theme that the cookie `theme` asks for; takes the `Cookie` header.
@@ -76,7 +73,7 @@ fn needs_page(response: &Response) -> bool {
 }
 
 /// What a request says about whom the page is for. Cheap to keep: nothing is read before an error.
-struct Reader {
+pub(super) struct Reader {
     accept: Option<HeaderValue>,
     cookies: Option<HeaderValue>,
     uri: Uri,
@@ -84,7 +81,8 @@ struct Reader {
 }
 
 impl Reader {
-    fn of(request: &Request) -> Self {
+    /// Takes what it needs from a request that is about to be given away.
+    pub(super) fn of(request: &Request) -> Self {
         Self {
             accept: request.headers().get(ACCEPT).cloned(),
             cookies: request.headers().get(COOKIE).cloned(),
@@ -93,8 +91,12 @@ impl Reader {
         }
     }
 
-    /// The response with the page as its body; status and other headers stay.
-    fn page(&self, mut response: Response) -> Response {
+    /// The response itself, or, if it is an error without a page, with the page as its body;
+    /// status and other headers stay.
+    pub(super) fn page(&self, mut response: Response) -> Response {
+        if !needs_page(&response) {
+            return response;
+        }
         let notice = response.extensions_mut().remove::<Notice>().unwrap_or_default();
         let page = self.words(response.status(), &notice);
         let (content_type, body) = if self.is_program() {

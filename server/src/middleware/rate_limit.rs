@@ -9,9 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::Request;
 use governor::clock::{Clock, DefaultClock};
 use governor::middleware::NoOpMiddleware;
 use governor::state::keyed::DefaultKeyedStateStore;
@@ -69,6 +67,17 @@ impl<C: Clock + Clone> AuthLimiter<C> {
         refusal.map_or(Ok(()), |until| Err(until.wait_time_from(inner.clock.now())))
     }
 
+    /// Lets a request pass that is not for `/auth/*`, or whose client has something left.
+    ///
+    /// # Errors
+    /// [`AppError::TooManyRequests`].
+    pub(super) fn admit(&self, request: &Request) -> Result<(), AppError> {
+        let client = request.extensions().get::<ClientInfo>();
+        let client = client.filter(|_| request.uri().path().starts_with("/auth/"));
+        let checked = client.map_or(Ok(()), |client| self.check(client.address));
+        checked.map_err(|retry_after| AppError::TooManyRequests { retry_after })
+    }
+
     /// How many addresses are remembered.
     #[must_use]
     pub fn tracked(&self) -> usize {
@@ -88,16 +97,6 @@ fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V4(_) => address,
         IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
-    }
-}
-
-/// Middleware: answers 429 with `Retry-After` on `/auth/*` when the client has used up its allowance.
-pub async fn limit(State(limiter): State<AuthLimiter>, request: Request, next: Next) -> Response {
-    let client = request.extensions().get::<ClientInfo>();
-    let client = client.filter(|_| request.uri().path().starts_with("/auth/"));
-    match client.map_or(Ok(()), |client| limiter.check(client.address)) {
-        Ok(()) => next.run(request).await,
-        Err(retry_after) => AppError::TooManyRequests { retry_after }.into_response(),
     }
 }
 

@@ -6,11 +6,10 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
-use axum::middleware::Next;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use axum::response::Response;
-use tracing::Instrument as _;
+use tracing::Span;
 use uuid::Uuid;
 
 use super::client::{self, ClientInfo, TrustedProxies};
@@ -43,39 +42,48 @@ fn plain(value: &HeaderValue) -> Option<&str> {
     (fits && is_plain).then_some(text)
 }
 
-/// Middleware: puts [`RequestId`] and [`ClientInfo`] into the request and the id into the
-/// response, runs the rest within a span that names the id, and logs the request at its end.
-pub async fn identify(State(proxies): State<TrustedProxies>, mut request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = RequestId::of(&request, &proxies);
-    let client = ClientInfo::of(&request, &proxies);
-    let (method, uri, address) = (request.method().clone(), request.uri().clone(), client.address);
-    // At the level of errors, so that no filter separates an error from its request.
-    let span = tracing::error_span!("request", request_id = id.0);
-    let header = HeaderValue::from_str(&id.0);
-    request.extensions_mut().insert(client);
-    request.extensions_mut().insert(id);
-    async move {
-        let mut response = next.run(request).await;
-        if let Ok(header) = header {
-            response.headers_mut().insert(X_REQUEST_ID, header);
-        }
-        log(&method, &uri, response.status(), started, address);
-        response
-    }
-    .instrument(span)
-    .await
+/// What is written down about one request.
+pub(super) struct Journal {
+    started: Instant,
+    id: String,
+    method: Method,
+    uri: Uri,
+    address: IpAddr,
 }
 
-/// One line a request; static files and probes, which come by the second, only when asked for.
-fn log(method: &Method, uri: &Uri, status: StatusCode, started: Instant, address: IpAddr) {
-    let path = bounded(uri.path());
-    let status = status.as_u16();
-    let duration_us = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
-    if is_quiet(path) {
-        tracing::debug!(%method, path, status, duration_us, client = %address, "request");
-    } else {
-        tracing::info!(%method, path, status, duration_us, client = %address, "request");
+impl Journal {
+    /// Puts [`RequestId`] and [`ClientInfo`] into the request's extensions.
+    pub(super) fn begin(request: &mut Request, proxies: &TrustedProxies) -> Self {
+        let started = Instant::now();
+        let id = RequestId::of(request, proxies);
+        let client = ClientInfo::of(request, proxies);
+        let (method, uri, address) = (request.method().clone(), request.uri().clone(), client.address);
+        request.extensions_mut().insert(client);
+        request.extensions_mut().insert(id.clone());
+        Self { started, id: id.0, method, uri, address }
+    }
+
+    /// What is logged within belongs to this request. At the level of errors, so that no filter
+    /// separates an error from its request.
+    pub(super) fn span(&self) -> Span {
+        tracing::error_span!("request", request_id = self.id)
+    }
+
+    /// Names the request in the response, and logs it: one line a request; static files and
+    /// probes, which come by the second, only when asked for.
+    pub(super) fn end(self, response: &mut Response) {
+        let Self { id, method, address, .. } = &self;
+        let path = bounded(self.uri.path());
+        let status = response.status().as_u16();
+        let duration_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if is_quiet(path) {
+            tracing::debug!(request_id = id, %method, path, status, duration_us, client = %address, "request");
+        } else {
+            tracing::info!(request_id = id, %method, path, status, duration_us, client = %address, "request");
+        }
+        if let Ok(id) = HeaderValue::try_from(self.id) {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
     }
 }
 

@@ -3,13 +3,9 @@
 //! All values are made once; per response only the nonce is spliced in. Sources: OWASP Secure
 //! Headers and Content Security Policy cheat sheets, OWASP ASVS 5.0 section 3.4, CSP Level 3.
 
-use std::sync::Arc;
-
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
-use axum::middleware::Next;
-use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::Url;
@@ -23,6 +19,9 @@ const FRONT_CHANNEL_LOGOUT: &str = "/auth/front-channel-logout";
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const DENY: HeaderValue = HeaderValue::from_static("DENY");
+
+/// So many headers are set on a response, with the request id.
+const HEADERS: usize = 10;
 
 /// What is the same for every response.
 static FIXED: [(HeaderName, HeaderValue); 5] = [
@@ -44,6 +43,13 @@ static FIXED: [(HeaderName, HeaderValue); 5] = [
 pub struct Nonce(pub String);
 
 impl Nonce {
+    /// Puts a new one into the request's extensions.
+    pub(super) fn provide(request: &mut Request) -> Self {
+        let nonce = Self::mint().unwrap_or_default();
+        request.extensions_mut().insert(nonce.clone());
+        nonce
+    }
+
     fn mint() -> Result<Self, CryptoError> {
         crypto::random_bytes::<16>().map(|bytes| Self(URL_SAFE_NO_PAD.encode(bytes)))
     }
@@ -61,12 +67,9 @@ pub struct HeaderSettings {
     pub logout_frame_ancestors: Vec<String>,
 }
 
-/// The header values, ready to send. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct SecurityHeaders(Arc<Values>);
-
+/// The header values, ready to send.
 #[derive(Debug)]
-struct Values {
+pub struct SecurityHeaders {
     https: bool,
     policy: PolicyTemplate,
     logout_policy: PolicyTemplate,
@@ -81,29 +84,30 @@ impl SecurityHeaders {
             [] => "'none'".to_owned(),
             framers => sources("", framers),
         };
-        Self(Arc::new(Values {
+        Self {
             https: settings.https,
             policy: PolicyTemplate::new(&form_action, "'none'"),
             logout_policy: PolicyTemplate::new(&form_action, &framers),
-        }))
+        }
     }
 
     /// Sets every header on a response to `path`; only a `Cache-Control` of its own is kept.
-    fn apply(&self, headers: &mut HeaderMap, nonce: &Nonce, may_be_framed: bool) {
+    pub(super) fn apply(&self, headers: &mut HeaderMap, nonce: &Nonce, may_be_framed: bool) {
+        headers.reserve(HEADERS);
         for (name, value) in &FIXED {
             headers.insert(name, value.clone());
         }
         headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
         headers.remove(header::SERVER);
-        if self.0.https {
+        if self.https {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
         }
         let policy = if may_be_framed {
             headers.remove(header::X_FRAME_OPTIONS);
-            &self.0.logout_policy
+            &self.logout_policy
         } else {
             headers.insert(header::X_FRAME_OPTIONS, DENY);
-            &self.0.policy
+            &self.policy
         };
         headers.insert(header::CONTENT_SECURITY_POLICY, policy.with(nonce));
     }
@@ -155,14 +159,9 @@ fn source(text: &str) -> Option<String> {
     }
 }
 
-/// Middleware: puts a fresh [`Nonce`] into the request and the headers on the response.
-pub async fn protect(State(headers): State<SecurityHeaders>, mut request: Request, next: Next) -> Response {
-    let nonce = Nonce::mint().unwrap_or_default();
-    let may_be_framed = request.uri().path() == FRONT_CHANNEL_LOGOUT;
-    request.extensions_mut().insert(nonce.clone());
-    let mut response = next.run(request).await;
-    headers.apply(response.headers_mut(), &nonce, may_be_framed);
-    response
+/// Whether the answer to `request` is for a frame of the provider's.
+pub(super) fn may_be_framed(request: &Request) -> bool {
+    request.uri().path() == FRONT_CHANNEL_LOGOUT
 }
 
 #[cfg(test)]

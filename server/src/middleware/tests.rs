@@ -378,7 +378,7 @@ mod log {
         assert_eq!(lines.len(), 1, "{lines:?}");
         let fields = &lines[0]["fields"];
         assert_eq!(lines[0]["level"], "INFO");
-        assert_eq!(lines[0]["span"]["request_id"], answer.header("x-request-id"));
+        assert_eq!(fields["request_id"], answer.header("x-request-id"));
         assert_eq!(fields["method"], "GET");
         assert_eq!(fields["path"], "/auth/sign-in");
         assert_eq!(fields["status"], 200);

@@ -55,7 +55,7 @@ fn project(name: &str, database: &str) -> PathBuf {
 /// Builds the server and returns a copy of its binary that no other build overwrites.
 fn build(project: &Path) -> PathBuf {
     let _guard = TARGET.lock().unwrap();
-    cargo(project, &["build", "--locked"]);
+    cargo(project, &["build", "--workspace", "--locked"]);
     let binary = project.join("server-under-test");
     fs::copy(target_directory().join("debug/server"), &binary).unwrap();
     binary

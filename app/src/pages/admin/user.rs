@@ -111,8 +111,8 @@ fn sections(user: &UserDetail) -> AnyView {
 fn account_section(user: &UserDetail) -> AnyView {
     let now = Now::from_page();
     let own = [
-        ("Last sign-in", now.ago(&user.row.last_sign_in)),
-        ("First seen", now.ago(&user.row.created)),
+        ("Last sign-in", now.ago(&user.row.last_sign_in).into_any()),
+        ("First seen", now.ago(&user.row.created).into_any()),
         ("Id here", id(user.row.id.clone())),
         ("Tenant", id(user.realm.clone())),
         ("Object id", id(user.subject.clone())),

@@ -3,7 +3,6 @@
 use leptos::prelude::*;
 
 use crate::backend::{backend, page_context};
-use crate::components::avatar;
 use crate::components::empty::{none_fits, none_yet};
 use crate::components::error::loaded;
 use crate::components::facts::text;
@@ -14,7 +13,7 @@ use crate::components::layout::AdminPage;
 use crate::components::pager::Pager;
 use crate::components::roles::role_tags;
 use crate::components::status::{tag, user_status, user_type};
-use crate::components::table::{SortLink, Sorting, header, sort_header, table};
+use crate::components::table::{SortLink, Sorting, header, sort_header, styled_table};
 use crate::components::time::Now;
 use crate::format;
 use crate::model::{UserPage, UserQuery, UserRow, UserSort, UserStatus, UserType};
@@ -211,7 +210,7 @@ fn users_table(query: &UserQuery, rows: Vec<UserRow>) -> AnyView {
     let now = Now::from_page();
     let viewer = page_context().viewer.as_ref().map(|viewer| viewer.id.clone()).unwrap_or_default();
     let rows = rows.into_iter().map(|row| user_row(row, &viewer, now)).collect_view();
-    table("Users", head.collect_view().into_any(), rows.into_any())
+    styled_table("Users", "table table-users", head.collect_view().into_any(), rows.into_any())
 }
 
 /// A click on the column that sorts turns the order round; on another one it begins upwards, or
@@ -230,34 +229,20 @@ fn sorted(query: &UserQuery, word: &'static str, column: UserSort) -> SortLink {
     SortLink { word, sorting, href: query.sorted_by(column, descending).href() }
 }
 
-fn user_row(row: UserRow, viewer: &str, now: Now) -> AnyView {
+/// Rows have a type of their own rather than `AnyView`, whose boxes would cost more than the rest.
+/// The user name leads to the person: everybody has one.
+fn user_row(row: UserRow, viewer: &str, now: Now) -> impl IntoView + use<> {
     let is_self = (row.id == viewer).then(|| tag("You".to_owned()));
     view! {
         <tr>
-            <td>{person_cell(&row, is_self)}</td>
-            <td class="breakable">{text(row.email)}</td>
+            <td><a href=format!("/admin/users/{}", row.id)>{row.upn}</a>" "{is_self}<p>{row.name}</p></td>
+            <td>{text(row.email)}</td>
             <td>{user_status(row.status)}</td>
             <td>{user_type(row.user_type)}</td>
             <td>{role_tags(row.roles)}</td>
-            <td class="numeric">{row.sessions}</td>
+            <td>{row.sessions}</td>
             <td>{now.ago(&row.last_sign_in)}</td>
             <td>{now.ago(&row.created)}</td>
         </tr>
     }
-    .into_any()
-}
-
-/// The user name leads to the person: everybody has one. The name stands under it.
-fn person_cell(row: &UserRow, mark: Option<impl IntoView + 'static>) -> AnyView {
-    let known_as = if row.name.is_empty() { &row.upn } else { &row.name };
-    view! {
-        <div class="person-cell">
-            {avatar::initials(known_as, avatar::Size::Small)}
-            <div>
-                <a href=format!("/admin/users/{}", row.id)>{row.upn.clone()}</a>
-                <span>{row.name.clone()}" "{mark}</span>
-            </div>
-        </div>
-    }
-    .into_any()
 }

@@ -51,6 +51,7 @@ async fn e_40_a_revoked_grant_needs_a_sign_in_and_ends_the_sessions() {
     assert_eq!(app.db_events("grant.revoked").await.len(), 1);
     let calls = app.emulator.control().count(Endpoint::Token);
     app.advance(3600);
+    app.emulator.control().advance_clock(3600);
     refresh_due(&app.state).await.expect("no error");
     assert_eq!(app.emulator.control().count(Endpoint::Token), calls, "no further try");
     app.sign_in("member1").await;
