@@ -10,6 +10,7 @@ pub mod form;
 pub(crate) mod grants;
 pub(crate) mod icon;
 pub mod layout;
+pub(crate) mod markup;
 pub mod nav;
 pub(crate) mod pager;
 pub(crate) mod roles;

@@ -1,7 +1,5 @@
 //! Values as words: instants, counts, initials.
 
-use std::fmt::Write as _;
-
 use chrono::{DateTime, Datelike as _, Timelike as _, Utc};
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -16,17 +14,24 @@ pub(crate) fn instant(text: &str) -> Option<DateTime<Utc>> {
 
 /// The exact instant for people: `24 Nov 2026, 22:48:38 UTC`.
 pub(crate) fn exact(at: DateTime<Utc>) -> String {
-    let (hour, minute, second) = (at.hour(), at.minute(), at.second());
     let mut text = date(at);
-    // Writing to a string cannot fail.
-    let _ = write!(text, ", {hour:02}:{minute:02}:{second:02} UTC");
+    for (separator, number) in [(", ", at.hour()), (":", at.minute()), (":", at.second())] {
+        text.push_str(separator);
+        text.extend([number / 10, number % 10].into_iter().filter_map(|digit| char::from_digit(digit, 10)));
+    }
+    text.push_str(" UTC");
     text
 }
 
-/// The day for people: `24 Nov 2026`.
+/// The day for people: `24 Nov 2026`. Put together by hand: a list has hundreds of instants, and
+/// the formatting machinery costs more than all else about them.
 pub(crate) fn date(at: DateTime<Utc>) -> String {
     let month = MONTHS.get(at.month0() as usize).copied().unwrap_or_default();
-    format!("{} {month} {}", at.day(), at.year())
+    let mut text = String::with_capacity(32);
+    text.push_str(&at.day().to_string());
+    text.extend([" ", month, " "]);
+    text.push_str(&at.year().to_string());
+    text
 }
 
 /// The distance between two instants in words: `just now`, `5 minutes ago`, `in 2 hours`; a date

@@ -2,19 +2,27 @@
 
 use leptos::prelude::*;
 
+use crate::components::markup::Markup;
+
 /// A table with a caption for screen readers. `head` holds `<th>` cells, `rows` holds `<tr>`s.
 pub(crate) fn table(caption: &'static str, head: AnyView, rows: AnyView) -> AnyView {
-    styled_table(caption, "table", head, rows)
+    region(caption, "table", head, view! { <tbody>{rows}</tbody> }.into_any())
 }
 
-/// The same with classes of its own.
-pub(crate) fn styled_table(caption: &'static str, class: &'static str, head: AnyView, rows: AnyView) -> AnyView {
+/// The same with rows that are markup already, and with classes of its own.
+pub(crate) fn markup_table(caption: &'static str, class: &'static str, head: AnyView, rows: Markup) -> AnyView {
+    region(caption, class, head, view! { <tbody inner_html=rows.into_html()></tbody> }.into_any())
+}
+
+fn region(caption: &'static str, class: &'static str, head: AnyView, body: AnyView) -> AnyView {
     view! {
         <div class="table-region" role="group" aria-label=caption tabindex="0">
             <table class=class>
                 <caption class="visually-hidden">{caption}</caption>
-                <thead><tr>{head}</tr></thead>
-                <tbody>{rows}</tbody>
+                <thead>
+                    <tr>{head}</tr>
+                </thead>
+                {body}
             </table>
         </div>
     }

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 
 use crate::backend::page_context;
 use crate::components::facts::DASH;
+use crate::components::markup::Markup;
 use crate::format;
 
 /// Now, as the page was asked for: one instant for all relative times of a page.
@@ -22,10 +23,27 @@ impl Now {
     pub(crate) fn ago(self, at: &str) -> impl IntoView + use<> {
         match format::instant(at) {
             Some(instant) => {
-                let words = self.0.map_or_else(|| format::date(instant), |now| format::relative(instant, now));
+                let words = self.words(instant);
                 Either::Left(view! { <time datetime=at.to_owned() title=format::exact(instant)>{words}</time> })
             }
             None => Either::Right(DASH),
         }
+    }
+
+    /// The same as markup.
+    pub(crate) fn write_ago(self, markup: &mut Markup, at: &str) {
+        match format::instant(at) {
+            Some(instant) => {
+                markup.tag("<time datetime=\"").text(at).tag("\" title=\"").text(&format::exact(instant));
+                markup.tag("\">").text(&self.words(instant)).tag("</time>");
+            }
+            None => {
+                markup.tag(DASH);
+            }
+        }
+    }
+
+    fn words(self, instant: DateTime<Utc>) -> String {
+        self.0.map_or_else(|| format::date(instant), |now| format::relative(instant, now))
     }
 }
