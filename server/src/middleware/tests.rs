@@ -361,6 +361,9 @@ mod log {
     }
 
     async fn lines(uri: &str, headers: &[(&str, &str)]) -> (Answer, Vec<serde_json::Value>) {
+        // Parallel tests without a subscriber would switch a span off for the whole process: whoever meets it first
+        // decides. A subscriber for everybody keeps all of them on.
+        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry());
         let memory = Memory::default();
         let writer = memory.clone();
         let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
