@@ -2,7 +2,7 @@
 //!
 //! A tour, in the order of a request:
 //!
-//! 1. The server answers a `GET` by rendering [`shell`], the HTML document, after it has called
+//! 1. The server answers a `GET` by rendering [`fn@shell`], the HTML document, after it has called
 //!    [`backend::provide_backend`] and provided a [`ResponseStatus`].
 //! 2. The document holds [`App`]: the list of routes (`routes.rs`), one page each (`pages/`).
 //! 3. A page asks the [`backend::Backend`] for plain data ([`model`]) and renders it with the parts

@@ -1,6 +1,6 @@
 //! The middleware around every route.
 //!
-//! [`surround`] is the whole stack, from the outside in; a request passes downwards, its response
+//! `surround` is the whole stack, from the outside in; a request passes downwards, its response
 //! upwards. [`apply`] puts it around the router. It needs no state of the application; what does
 //! is further in: the session, the current user, and the [`guard`] of the routes.
 //!

@@ -161,7 +161,7 @@ struct Caller {
 /// `GET /auth/callback`: the authorization response in the query.
 ///
 /// # Errors
-/// See [`finish`].
+/// When the database does not answer or a page cannot be rendered.
 pub async fn callback_query(
     State(state): State<AppState>,
     session: Session,
@@ -178,7 +178,7 @@ pub async fn callback_query(
 /// `POST /auth/callback`: the authorization response as a form (OAuth 2.0 Form Post Response Mode).
 ///
 /// # Errors
-/// See [`finish`].
+/// When the database does not answer or a page cannot be rendered.
 pub async fn callback_form(
     State(state): State<AppState>,
     session: Session,

@@ -1,6 +1,6 @@
 //! Turns errors into pages: HTML for people, problem details (RFC 9457) for programs.
 //!
-//! It replaces the body of what an [`AppError`](crate::error::AppError) made, of what axum itself
+//! It replaces the body of what an [`AppError`] made, of what axum itself
 //! refuses (no such route, method, media type, body) and of a handler that panicked. Pages that a
 //! handler rendered itself pass through.
 
