@@ -41,7 +41,7 @@ pub enum Act {
         /// Which.
         role: String,
     },
-    /// One session ends.
+    /// One session ends; grants are forgotten if it was the last.
     EndSession {
         /// The row's id.
         session_id: String,
@@ -203,6 +203,9 @@ async fn carry_out(state: &AppState, conn: &mut DbConn, act: &Act) -> Result<Opt
         }
         Act::EndSession { session_id, only_of } => {
             let owner = SessionRecord::delete(conn, session_id, only_of.as_deref()).await?;
+            if let Some(user_id) = &owner {
+                Grant::delete_without_session(conn, user_id, state.live_at()).await?;
+            }
             let detail = vec![("session", session_id.clone())];
             owner.and_then(|user_id| done(true, "session.ended", &user_id, detail))
         }

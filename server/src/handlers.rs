@@ -5,6 +5,7 @@ pub mod auth;
 pub mod health;
 pub mod pages;
 pub mod profile;
+pub mod sign_out;
 pub mod theme;
 
 use axum::http::HeaderMap;
@@ -12,13 +13,22 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 
 use crate::assets::{favicon_url, stylesheet_url};
 use crate::cookies::{self, Notice};
-use crate::pages::Frame;
+use crate::pages::{Frame, Provider};
 use crate::state::AppState;
 
 /// What is around an askama page, in the reader's colours.
 #[must_use]
 pub fn frame(headers: &HeaderMap) -> Frame<'static> {
     Frame::new(cookies::theme(headers), stylesheet_url(), favicon_url())
+}
+
+/// Who signs people in, as pages name them; `name` is that of [`crate::oidc::OidcClient::provider_name`].
+#[must_use]
+pub fn provider<'a>(state: &AppState, name: &'a str) -> Provider<'a> {
+    if state.oidc.is_entra() {
+        return Provider::MICROSOFT;
+    }
+    Provider { name, is_microsoft: false }
 }
 
 /// 303 to `path`, which then shows `notice`.

@@ -8,7 +8,8 @@
 //! - [`handlers`] extract, call and respond; [`pages`] are the askama pages, `app` the Leptos ones,
 //!   which ask [`backend`] for data.
 //! - [`oidc`] signs people in and [`graph`] asks Microsoft Graph; neither knows axum or Diesel.
-//! - [`user_sync`], [`acts`], [`tokens`] and [`jobs`] change what [`models`] store through [`db`].
+//! - [`user_sync`], [`acts`], [`provider_logout`], [`tokens`] and [`jobs`] change what [`models`] store
+//!   through [`db`].
 //! - [`config`], [`crypto`] and [`clock`] are leaves.
 #![recursion_limit = "256"]
 
@@ -41,6 +42,7 @@ pub mod middleware;
 pub mod models;
 pub mod oidc;
 pub mod pages;
+pub mod provider_logout;
 pub mod router;
 pub mod serve;
 pub mod session_store;

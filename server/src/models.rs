@@ -21,7 +21,7 @@ pub use grant::{Grant, GrantFailure, NewGrant, RefreshedGrant};
 pub use graph_cache::GraphCache;
 pub use group::{Group, set_memberships};
 pub use role::{RoleSource, UserRole, grant_role, revoke_role, set_provider_roles};
-pub use session::{LiveAt, NewSession, SessionRecord};
+pub use session::{EndedAtProvider, LiveAt, NewSession, SessionRecord};
 pub use used_transaction::UsedTransaction;
 pub use user::{NewUser, User, UserFilter, UserWindow};
 

@@ -8,7 +8,7 @@ use tower_sessions::{Expiry, SessionManagerLayer};
 use crate::assets;
 use crate::config::ProviderKind;
 use crate::cookies::host_name;
-use crate::handlers::{admin, auth, health, pages, profile, theme};
+use crate::handlers::{admin, auth, health, pages, profile, sign_out, theme};
 use crate::middleware::{self, StackSettings};
 use crate::session_store::DieselStore;
 use crate::state::AppState;
@@ -20,9 +20,10 @@ pub fn build(state: AppState) -> Router {
         // Signing in and out.
         .route("/auth/sign-in", get(auth::sign_in_page).post(auth::begin))
         .route(auth::CALLBACK_PATH, get(auth::callback_query).post(auth::callback_form))
-        .route("/auth/sign-out", post(auth::sign_out))
-        .route(auth::SIGNED_OUT_PATH, get(auth::signed_out_page))
-        .route("/auth/front-channel-logout", get(auth::front_channel_logout))
+        .route("/auth/sign-out", post(sign_out::sign_out))
+        .route(sign_out::SIGNED_OUT_PATH, get(sign_out::signed_out_page))
+        .route("/auth/front-channel-logout", get(sign_out::front_channel_logout))
+        .route("/auth/back-channel-logout", post(sign_out::back_channel_logout))
         // One's own.
         .route("/profile/photo", get(profile::photo))
         .route("/profile/sessions/{id}/end", post(profile::end_own_session))

@@ -1,17 +1,15 @@
-//! Signing in and out: the HTTP side of the OpenID Connect flow in [`crate::oidc`].
+//! Signing in: the HTTP side of the OpenID Connect flow in [`crate::oidc`].
 
 use askama::Template as _;
 use axum::extract::{Query, RawForm, RawQuery, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::{Extension, Form};
-use secrecy::SecretString;
 use serde::Deserialize;
 use tower_sessions::Session;
 
-use super::frame;
+use super::{frame, provider};
 use crate::crypto::digest;
-use crate::db::{DbError, to_end};
 use crate::error::AppError;
 use crate::graph_sync;
 use crate::middleware::client::ClientInfo;
@@ -19,21 +17,17 @@ use crate::middleware::guard::safe_next;
 use crate::middleware::request_id::RequestId;
 use crate::models::{Grant, NewAuditEvent, SessionRecord, UsedTransaction, User, new_id};
 use crate::oidc::{
-    BeginOptions, CallbackFault, CallbackParams, EndSession, OidcError, Prompt, Retry, SignIn, TRANSACTION_LIFETIME,
-    Who,
+    BeginOptions, CallbackFault, CallbackParams, OidcError, Prompt, Retry, SignIn, TRANSACTION_LIFETIME, Who,
 };
-use crate::pages::{Fixer, Provider, Reference, SignInFailedPage, SignInPage, SignInRequest, SignedOutPage};
+use crate::pages::{Fixer, Reference, SignInFailedPage, SignInPage, SignInRequest};
 use crate::session_store::{SIGNED_IN, SignedIn};
 use crate::state::AppState;
-use crate::tokens;
 use crate::transaction_cookie::{self, PendingSignIn};
 use crate::user_sync::{self, Refusal, SyncInput, SyncOutcome};
 use crate::viewer::{CurrentUser, MaybeUser};
 
 /// Where the provider sends the browser back to; registered with it as the redirect URI.
 pub const CALLBACK_PATH: &str = "/auth/callback";
-/// Where the provider sends the browser after a sign-out; registered with it, too.
-pub const SIGNED_OUT_PATH: &str = "/auth/signed-out";
 
 /// What a sign-in may be asked for; the same in the page's query and in its form.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -96,13 +90,6 @@ pub async fn sign_in_page(
 fn has_failed(state: &AppState) -> bool {
     let status = state.oidc.status();
     status.metadata.last_failure.is_some() || status.keys.last_failure.is_some()
-}
-
-fn provider<'a>(state: &AppState, name: &'a str) -> Provider<'a> {
-    if state.oidc.is_entra() {
-        return Provider::MICROSOFT;
-    }
-    Provider { name, is_microsoft: false }
 }
 
 /// `POST /auth/sign-in`: sends the browser to the provider (OIDC Core 3.1.2.1).
@@ -414,154 +401,4 @@ fn refused_page(headers: &HeaderMap, request_id: &str, refusal: Refusal, next: &
         reference: Reference { request_id, code: refusal.reason(), ..Reference::default() },
     };
     Ok((StatusCode::FORBIDDEN, Html(page.render()?)).into_response())
-}
-
-/// The form of a sign-out.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct SignOutForm {
-    csrf: String,
-}
-
-/// `POST /auth/sign-out`: ends the session here first, then at the provider
-/// (OIDC RP-Initiated Logout 1.0, section 2).
-///
-/// # Errors
-/// When the database does not answer, or the form is not from this session.
-pub async fn sign_out(
-    State(state): State<AppState>,
-    session: Session,
-    MaybeUser(viewer): MaybeUser,
-    Extension(client): Extension<ClientInfo>,
-    Extension(RequestId(request_id)): Extension<RequestId>,
-    form: Result<Form<SignOutForm>, axum::extract::rejection::FormRejection>,
-) -> Result<Response, AppError> {
-    let Some(viewer) = viewer else {
-        return Ok(Redirect::to(SIGNED_OUT_PATH).into_response());
-    };
-    let csrf = form.map(|Form(form)| form.csrf).unwrap_or_default();
-    viewer.check_csrf(&state, &csrf)?;
-    session.flush().await?;
-    let id_token = forget_after_last(&state, &viewer, &client, request_id).await?;
-    let end_session = EndSession {
-        post_logout_redirect_uri: state.config.public_url.with_path(SIGNED_OUT_PATH),
-        login_hint: viewer.signed_in.login_hint.clone(),
-        id_token,
-    };
-    let target = state.oidc.end_session_url(end_session).await;
-    let target = target.as_ref().map_or(SIGNED_OUT_PATH, |url| url.as_str());
-    let mut response = Redirect::to(target).into_response();
-    response.headers_mut().insert("clear-site-data", clear_site_data(&state));
-    Ok(response)
-}
-
-/// On loopback, cookies stay: ports do not separate them, so that others' would go as well.
-fn clear_site_data(state: &AppState) -> HeaderValue {
-    if state.config.public_url.is_https() {
-        return HeaderValue::from_static("\"cache\", \"cookies\", \"storage\"");
-    }
-    HeaderValue::from_static("\"cache\", \"storage\"")
-}
-
-/// Records the sign-out, and forgets the person's grants when it was their last session. Returns
-/// the ID token as a hint for the provider.
-async fn forget_after_last(
-    state: &AppState,
-    viewer: &CurrentUser,
-    client: &ClientInfo,
-    request_id: String,
-) -> Result<Option<SecretString>, AppError> {
-    let who = viewer.audit_name();
-    let event = NewAuditEvent {
-        kind: "sign_out",
-        actor: Some(who.clone()),
-        subject: Some(who.clone()),
-        address: client.address.to_string(),
-        request_id,
-        ..NewAuditEvent::default()
-    };
-    let state = state.clone();
-    to_end(async move {
-        let mut conn = state.db.conn().await?;
-        let grants = Grant::list_by_user(&mut conn, &who.0).await?;
-        let hint = grants
-            .first()
-            .and_then(|grant| tokens::open(&state.config.tokens.keys, grant).ok())
-            .and_then(|tokens| tokens.id_token);
-        event.insert(&mut conn, state.clock.now_utc()).await?;
-        if SessionRecord::list_by_user(&mut conn, &who.0, state.live_at()).await?.is_empty() {
-            Grant::delete_by_user(&mut conn, &who.0).await?;
-        }
-        Ok::<_, DbError>(hint)
-    })
-    .await
-    .map_err(AppError::from)
-}
-
-/// `GET /auth/signed-out`.
-///
-/// # Errors
-/// When the page cannot be rendered.
-pub async fn signed_out_page(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, AppError> {
-    let name = state.oidc.provider_name();
-    let page = SignedOutPage {
-        frame: frame(&headers),
-        provider: provider(&state, &name),
-        // After a sign-out, single sign-on would let the same person in at once.
-        request: SignInRequest {
-            prompt: Some("select_account").filter(|_| state.oidc.is_entra()),
-            ..SignInRequest::default()
-        },
-    };
-    Ok(Html(page.render()?).into_response())
-}
-
-/// Parameters of a front-channel logout.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct FrontChannelParams {
-    iss: Option<String>,
-    sid: Option<String>,
-}
-
-/// `GET /auth/front-channel-logout` (OIDC Front-Channel Logout 1.0, section 2).
-///
-/// The provider's sign-out page loads it in a hidden frame. The session's cookie never gets here,
-/// so the session is found by `sid`; an unknown one, or another issuer's, changes nothing.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn front_channel_logout(
-    State(state): State<AppState>,
-    Extension(client): Extension<ClientInfo>,
-    Extension(RequestId(request_id)): Extension<RequestId>,
-    query: Result<Query<FrontChannelParams>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, AppError> {
-    let params = query.map(|Query(params)| params).unwrap_or_default();
-    let is_ours = params.iss.as_deref().is_none_or(|iss| state.oidc.is_our_issuer(iss));
-    if let Some(sid) = params.sid.filter(|sid| is_ours && !sid.is_empty()) {
-        let address = client.address.to_string();
-        to_end(async move { end_by_sid(&state, &sid, address, request_id).await }).await?;
-    }
-    let no_store = [(header::CACHE_CONTROL, "no-store")];
-    Ok((no_store, Html("<!doctype html><title>Signed out</title>")).into_response())
-}
-
-async fn end_by_sid(state: &AppState, sid: &str, address: String, request_id: String) -> Result<(), DbError> {
-    let mut conn = state.db.conn().await?;
-    for user_id in SessionRecord::delete_by_sid(&mut conn, sid).await? {
-        if SessionRecord::list_by_user(&mut conn, &user_id, state.live_at()).await?.is_empty() {
-            Grant::delete_by_user(&mut conn, &user_id).await?;
-        }
-        let name = User::find(&mut conn, &user_id).await?.map(|user| user.upn).unwrap_or_default();
-        let event = NewAuditEvent {
-            kind: "sign_out.front_channel",
-            subject: Some((user_id, name)),
-            address: address.clone(),
-            request_id: request_id.clone(),
-            ..NewAuditEvent::default()
-        };
-        event.insert(&mut conn, state.clock.now_utc()).await?;
-    }
-    Ok(())
 }

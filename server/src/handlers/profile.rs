@@ -6,8 +6,8 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::auth::SIGNED_OUT_PATH;
 use super::redirect_with;
+use super::sign_out::SIGNED_OUT_PATH;
 use crate::acts::{self, Act, ActResult, By};
 use crate::cookies::Notice;
 use crate::crypto::digest;

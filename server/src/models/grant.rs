@@ -6,7 +6,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
-use super::User;
+use super::{LiveAt, SessionRecord, User};
 use crate::db::DbConn;
 use crate::db::schema::{grants, users};
 
@@ -302,6 +302,17 @@ impl Grant {
     /// From the database.
     pub async fn delete_by_user(conn: &mut DbConn, user_id: &str) -> QueryResult<usize> {
         diesel::delete(grants::table.filter(grants::user_id.eq(user_id))).execute(conn).await
+    }
+
+    /// Forgets all grants of a person who has no live session left.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn delete_without_session(conn: &mut DbConn, user_id: &str, live: LiveAt) -> QueryResult<usize> {
+        if SessionRecord::list_by_user(conn, user_id, live).await?.is_empty() {
+            return Self::delete_by_user(conn, user_id).await;
+        }
+        Ok(0)
     }
 
     /// Forgets up to `limit` grants whose person has had no session since `before`: none is left,

@@ -81,6 +81,25 @@ pub struct LiveAt {
     pub seen_since: NaiveDateTime,
 }
 
+/// Which sessions the provider says are over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndedAtProvider {
+    /// Those that began in one session of the provider's.
+    Session {
+        /// Only of people of this realm, where the provider says so.
+        realm: Option<String>,
+        /// The provider's session id.
+        sid: String,
+    },
+    /// All of one person.
+    Person {
+        /// Tenant id, or issuer.
+        realm: String,
+        /// Object id, or subject.
+        subject: String,
+    },
+}
+
 macro_rules! is_live {
     ($live:expr) => {
         sessions::expires_at.gt($live.now).and(sessions::last_seen_at.gt($live.seen_since))
@@ -230,15 +249,27 @@ impl SessionRecord {
         diesel::delete(sessions::table.filter(sessions::user_id.eq(user_id))).execute(conn).await
     }
 
-    /// Ends the sessions with the provider's session id; returns their users.
+    /// Ends the sessions that are over at the provider; returns their users, each once.
     ///
     /// # Errors
     /// From the database.
-    pub async fn delete_by_sid(conn: &mut DbConn, sid: &str) -> QueryResult<Vec<String>> {
-        diesel::delete(sessions::table.filter(sessions::sid.eq(sid)))
-            .returning(sessions::user_id)
-            .get_results(conn)
-            .await
+    pub async fn delete_ended_at_provider(conn: &mut DbConn, ended: &EndedAtProvider) -> QueryResult<Vec<String>> {
+        let mut query = diesel::delete(sessions::table).into_boxed();
+        query = match ended {
+            EndedAtProvider::Session { realm: None, sid } => query.filter(sessions::sid.eq(sid)),
+            EndedAtProvider::Session { realm: Some(realm), sid } => {
+                let people = users::table.filter(users::realm.eq(realm)).select(users::id);
+                query.filter(sessions::sid.eq(sid)).filter(sessions::user_id.eq_any(people))
+            }
+            EndedAtProvider::Person { realm, subject } => {
+                let person = users::realm.eq(realm).and(users::subject.eq(subject));
+                query.filter(sessions::user_id.eq_any(users::table.filter(person).select(users::id)))
+            }
+        };
+        let mut user_ids: Vec<String> = query.returning(sessions::user_id).get_results(conn).await?;
+        user_ids.sort_unstable();
+        user_ids.dedup();
+        Ok(user_ids)
     }
 
     /// Deletes up to `limit` sessions that are over.

@@ -1,4 +1,5 @@
-//! Sign-in transactions that were used: a state serves once.
+//! What serves once, on every instance: sign-in transactions by their state, and logout tokens by
+//! their id.
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
@@ -11,7 +12,7 @@ use crate::db::schema::used_transactions;
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = used_transactions)]
 pub struct UsedTransaction {
-    /// SHA-256 of the state.
+    /// SHA-256 of the state, or of a logout token's realm and id.
     pub state_hash: Vec<u8>,
     /// The session that it began.
     pub session_id: Option<String>,

@@ -78,6 +78,7 @@ impl Verifier<'_> {
         let token = UnverifiedToken::parse(text)?;
         check_kind(&token, &["jwt", "jose"])?;
         let issuer = self.check_issuer(&token)?;
+        token.required_text("sub")?;
         self.check_audience(&token)?;
         self.check_times(&token)?;
         check_types(&token)?;
@@ -94,7 +95,6 @@ impl Verifier<'_> {
     /// is checked against the signature like every other claim, and against the list afterwards.
     pub(crate) fn check_issuer(&self, token: &UnverifiedToken<'_>) -> Result<String, TokenFault> {
         let found = token.required_text("iss")?;
-        token.required_text("sub")?;
         let expected = match &self.config.kind {
             ProviderKind::Generic { .. } => self.metadata.issuer.clone(),
             ProviderKind::Entra { tenant: Tenant::Single(tenant), .. } if tenant_id(token)? != tenant => {
@@ -218,19 +218,39 @@ impl Verifier<'_> {
     /// Who the token is about: with Entra ID (`tid`, `oid`), never `sub`, which differs for each
     /// application, and never a name or an address.
     pub(crate) fn identity(&self, token: &UnverifiedToken<'_>) -> Result<IdentityKey, TokenFault> {
+        let realm = self.realm(token)?;
+        match self.subject(token)? {
+            Some(subject) => Ok(IdentityKey { realm, subject }),
+            None => Err(TokenFault::Missing(self.subject_claim())),
+        }
+    }
+
+    /// The realm of the person's identity: the tenant, one of those allowed, or the issuer.
+    pub(crate) fn realm(&self, token: &UnverifiedToken<'_>) -> Result<String, TokenFault> {
         match &self.config.kind {
-            ProviderKind::Generic { .. } => {
-                Ok(IdentityKey { realm: self.metadata.issuer.clone(), subject: token.required_text("sub")?.to_owned() })
-            }
+            ProviderKind::Generic { .. } => Ok(self.metadata.issuer.clone()),
             ProviderKind::Entra { tenant, .. } => {
                 let realm = tenant_id(token)?;
                 check_tenant(realm, tenant)?;
-                let subject = token.required_text("oid")?.to_ascii_lowercase();
-                match is_guid(&subject) {
-                    true => Ok(IdentityKey { realm: realm.to_owned(), subject }),
-                    false => Err(TokenFault::ObjectId),
-                }
+                Ok(realm.to_owned())
             }
+        }
+    }
+
+    /// The person within the realm, if the token names one.
+    pub(crate) fn subject(&self, token: &UnverifiedToken<'_>) -> Result<Option<String>, TokenFault> {
+        let found = token.optional_text(self.subject_claim())?;
+        match (&self.config.kind, found.map(str::to_ascii_lowercase)) {
+            (ProviderKind::Entra { .. }, Some(object_id)) if !is_guid(&object_id) => Err(TokenFault::ObjectId),
+            (ProviderKind::Entra { .. }, object_id) => Ok(object_id),
+            (ProviderKind::Generic { .. }, _) => Ok(found.map(str::to_owned)),
+        }
+    }
+
+    fn subject_claim(&self) -> &'static str {
+        match self.config.kind {
+            ProviderKind::Generic { .. } => "sub",
+            ProviderKind::Entra { .. } => "oid",
         }
     }
 

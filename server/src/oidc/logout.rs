@@ -16,7 +16,7 @@ use super::jwt::UnverifiedToken;
 /// The member of `events` that makes a token a logout token.
 const LOGOUT_EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
-/// For how long to remember a logout token that has no `exp`.
+/// How long to remember a logout token: longer than one passes the check of its `iat`.
 const REMEMBER_LOGOUT: Duration = Duration::hours(2);
 
 /// The longest `id_token_hint` that is sent: it travels in the URL.
@@ -38,14 +38,15 @@ pub struct EndSession {
 pub struct LogoutToken {
     /// The realm of the person's identity.
     pub realm: String,
-    /// The person; every session of theirs ends if `sid` is absent.
+    /// The person; every session of theirs ends if `sid` is absent. Absent itself where Entra names
+    /// nobody by object id.
     pub subject: Option<String>,
     /// The provider's session.
     pub sid: Option<String>,
-    /// The token's id: to be taken once, until `expires_at`.
+    /// The token's id: to be taken once.
     pub jti: String,
-    /// When the token is no longer accepted in any case.
-    pub expires_at: DateTime<Utc>,
+    /// How long to remember `jti`: afterwards the token is refused by its age.
+    pub remember_until: DateTime<Utc>,
 }
 
 impl OidcClient {
@@ -83,28 +84,20 @@ impl OidcClient {
         check_logout_claims(&token)?;
         let metadata = self.metadata().await?;
         let verifier = self.verifier(&metadata);
-        let issuer = token.required_text("iss")?;
-        if !self.is_issuer(&metadata, issuer) {
-            return Err(TokenFault::Issuer.into());
-        }
+        let issuer = verifier.check_issuer(&token)?;
         verifier.check_audience(&token)?;
         verifier.check_issued(&token)?;
-        let expires = token.optional_time("exp")?;
-        if expires.is_some_and(|expires| expires <= verifier.oldest_expiry()) {
+        if token.optional_time("exp")?.is_some_and(|expires| expires <= verifier.oldest_expiry()) {
             return Err(TokenFault::Expired.into());
         }
-        let key = verifier.find_key(&token, issuer).await?;
+        let key = verifier.find_key(&token, &issuer).await?;
         check_signature(&token, &key)?;
-        let realm = match self.is_entra() {
-            true => token.required_text("tid")?.to_owned(),
-            false => metadata.issuer.clone(),
-        };
         Ok(LogoutToken {
-            realm,
-            subject: token.optional_text("sub")?.map(str::to_owned),
+            realm: verifier.realm(&token)?,
+            subject: verifier.subject(&token)?,
             sid: token.optional_text("sid")?.map(str::to_owned),
             jti: token.required_text("jti")?.to_owned(),
-            expires_at: expires.unwrap_or_else(|| self.clock().now() + REMEMBER_LOGOUT),
+            remember_until: self.clock().now() + REMEMBER_LOGOUT,
         })
     }
 }

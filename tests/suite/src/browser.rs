@@ -140,14 +140,21 @@ impl Browser {
         self.deliver(back).await
     }
 
-    /// Picks a persona at the provider; returns the provider's answer. A provider that knows the
+    /// Picks a persona at the provider, and consents if asked; returns the provider's answer. A provider that knows the
     /// person already (single sign-on) has answered.
     pub async fn pick_only(&self, at_provider: &Page, persona: &str) -> Page {
         if at_provider.location().is_some() || at_provider.has_form("/auth/callback") {
             return at_provider.clone();
         }
-        let form = at_provider.form_with_button("persona", persona);
-        self.submit(&form).await
+        let consent = |page: &Page| page.find_button("consent", "accept");
+        if let Some(form) = consent(at_provider) {
+            return self.submit(&form).await;
+        }
+        let answer = self.submit(&at_provider.form_with_button("persona", persona)).await;
+        match consent(&answer) {
+            Some(form) => self.submit(&form).await,
+            None => answer,
+        }
     }
 
     /// Takes an authorization response to the application: a redirect, or a form that posts itself.
@@ -314,14 +321,18 @@ impl Page {
     #[must_use]
     #[track_caller]
     pub fn form_with_button(&self, name: &str, value: &str) -> Form {
+        let form = self.find_button(name, value);
+        form.unwrap_or_else(|| panic!("no button {name}={value} in {}:\n{}", self.url, self.body))
+    }
+
+    /// As [`Page::form_with_button`], or `None`.
+    fn find_button(&self, name: &str, value: &str) -> Option<Form> {
         let document = Html::parse_document(&self.body);
-        let buttons = selector(&format!("form button[name={name:?}][value={value:?}]"));
-        let button = document.select(&buttons).next();
-        let button = button.unwrap_or_else(|| panic!("no button {name}={value} in {}:\n{}", self.url, self.body));
-        let form = button.ancestors().filter_map(ElementRef::wrap).find(|element| element.value().name() == "form");
-        let mut form = self.read_form(form.expect("a button of a form"));
+        let button = document.select(&selector(&format!("form button[name={name:?}][value={value:?}]"))).next()?;
+        let form = button.ancestors().filter_map(ElementRef::wrap).find(|element| element.value().name() == "form")?;
+        let mut form = self.read_form(form);
         form.fields.push((name.to_owned(), value.to_owned()));
-        form
+        Some(form)
     }
 
     /// The targets of the links that `css` selects.

@@ -47,9 +47,17 @@ pub struct TestAppBuilder {
     options: Option<Options>,
     database: Option<Arc<TestDatabase>>,
     clock: Option<Clock>,
+    is_generic: bool,
 }
 
 impl TestAppBuilder {
+    /// Signs in with the emulator as any other OpenID Provider (`OIDC_ISSUER`).
+    #[must_use]
+    pub fn generic(mut self) -> Self {
+        self.is_generic = true;
+        self
+    }
+
     /// Sets a setting by its name in the environment.
     #[must_use]
     pub fn setting(mut self, name: &str, value: impl Into<String>) -> Self {
@@ -67,6 +75,7 @@ impl TestAppBuilder {
     /// Makes the application another instance beside `other`: same database, provider and clock.
     #[must_use]
     pub fn beside(mut self, other: &TestApp) -> Self {
+        self.is_generic = !other.state.oidc.is_entra();
         self.emulator = Some(other.emulator.clone());
         self.database = Some(other.database.clone());
         self.clock = Some(other.clock.clone());
@@ -91,6 +100,10 @@ impl TestAppBuilder {
         let port = listener.local_addr().expect("bound").port();
         let listens_at = format!("http://localhost:{port}");
         let mut settings = default_settings(&emulator, database.url(), &listens_at);
+        if self.is_generic {
+            settings.insert("OIDC_ISSUER".to_owned(), emulator.issuer());
+            settings.retain(|name, _| !["ENTRA_AUTHORITY", "ENTRA_TENANT_ID", "GRAPH_URL"].contains(&name.as_str()));
+        }
         settings.extend(self.settings);
         settings.retain(|_, value| !value.is_empty());
         let origin = settings["PUBLIC_URL"].clone();

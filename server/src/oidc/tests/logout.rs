@@ -84,11 +84,31 @@ async fn s_40_a_good_logout_token_says_whose_sessions_end() {
     assert_eq!(token.subject.as_deref(), Some("pairwise-subject"));
     assert_eq!(token.sid.as_deref(), Some("session-1"));
     assert_eq!(token.jti, "jti-1");
-    assert_eq!(token.expires_at, bench.clock.now() + chrono::Duration::seconds(3600));
+    assert!(token.remember_until > bench.clock.now() + chrono::Duration::hours(1), "longer than iat passes");
     assert_eq!(verdict(|t| t.remove("sid")).await, "accepted");
     assert_eq!(verdict(|t| t.remove("sub")).await, "accepted");
     assert_eq!(verdict(|t| t.remove("exp")).await, "accepted");
     assert_eq!(verdict(|t| drop(t.header.remove("typ"))).await, "accepted");
+}
+
+#[tokio::test]
+async fn s_40_entras_people_are_known_by_tenant_and_object_id() {
+    let token = |tenant: &str, bench: &Bench| {
+        let mut token = logout_token(bench);
+        token.set("tid", tenant);
+        token.set("iss", format!("{AUTHORITY}/{tenant}/v2.0"));
+        token.sign()
+    };
+    let bench = Bench::with_config(entra(multi(&[TENANT])));
+    let accepted = bench.client.verify_logout_token(&token(TENANT, &bench)).await.expect("accepted");
+    assert_eq!((accepted.realm.as_str(), accepted.subject.as_deref()), (TENANT, Some(OID)));
+    let other = "0d0d0d0d-0000-4000-8000-000000000000";
+    let refused = bench.client.verify_logout_token(&token(other, &bench)).await.expect_err("another tenant");
+    assert!(refused.is_denied(), "{refused}");
+    let mut mixed = logout_token(&bench);
+    mixed.set("tid", other);
+    let refused = bench.client.verify_logout_token(&mixed.sign()).await.expect_err("iss of another tenant");
+    assert_eq!(refused.reason(), "id_token.bad_iss");
 }
 
 #[tokio::test]

@@ -8,3 +8,4 @@ mod identity;
 mod profile;
 mod sessions;
 mod sign_in;
+mod sign_out;
