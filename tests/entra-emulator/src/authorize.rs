@@ -18,6 +18,7 @@ pub(crate) use request::{missing, unknown_application};
 use crate::call::Call;
 use crate::errors::EntraError;
 use crate::grants::{NewCode, SignIn};
+use crate::metadata;
 use crate::pages::{self, Picker};
 use crate::personas::Persona;
 use crate::random;
@@ -313,6 +314,9 @@ impl Flow<'_> {
             parameters.push(("state".to_owned(), state.to_owned()));
         }
         parameters.extend(session_state.map(|value| ("session_state".to_owned(), value)));
+        if self.state.settings().response_iss {
+            parameters.push(("iss".to_owned(), metadata::issuer(self.state, self.target.authority)));
+        }
         self.state.faults.edit_authorization(&mut parameters);
         send(&self.target.redirect_uri, self.target.mode, &parameters)
     }

@@ -18,7 +18,7 @@ use crate::errors;
 use crate::faults::{AuthorizationEdit, Fault, JsonEdit, Times, TokenEdit, TokenKind};
 use crate::grants::RefreshRotation;
 use crate::jwt::{Draft, Signing};
-use crate::keys::{KeySetShape, Rotation};
+use crate::keys::{ClientCertificate, KeySetShape, Rotation};
 use crate::personas::{Group, Persona, Tenant};
 use crate::recorder::Recorded;
 use crate::state::{OverageForm, Settings, State, Turns};
@@ -170,6 +170,11 @@ impl Control {
         self.settings(|settings| settings.front_channel_iss = with_issuer);
     }
 
+    /// Whether authorization responses carry `iss` and the metadata says so (RFC 9207). Entra's do not.
+    pub fn set_response_iss(&self, with_issuer: bool) {
+        self.settings(|settings| settings.response_iss = with_issuer);
+    }
+
     /// Revokes a persona's refresh tokens (the next refresh answers AADSTS50173) and ends its
     /// sessions at the emulator. Returns whether there is such a persona.
     pub fn revoke(&self, persona: &str) -> bool {
@@ -223,6 +228,15 @@ impl Control {
     /// was given here). Returns the SHA-256 thumbprint in base64url, `None` without an RSA key.
     pub fn register_certificate(&self, pem_or_der: &[u8]) -> Option<String> {
         lock(&self.state.app).register_certificate(pem_or_der)
+    }
+
+    /// Makes a certificate for `private_key_jwt` and registers it: what an administrator does by
+    /// hand. `None` if no key could be made.
+    #[must_use]
+    pub fn issue_client_certificate(&self) -> Option<ClientCertificate> {
+        let issued = ClientCertificate::shared()?;
+        self.register_certificate(issued.certificate.as_bytes())?;
+        Some(issued)
     }
 
     /// Takes all certificates away.

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use ring::signature::{self, RsaKeyPair};
 use rsa::pkcs1v15;
-use rsa::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _};
+use rsa::pkcs8::{EncodePrivateKey as _, EncodePublicKey as _, LineEnding};
 use rsa::rand_core::OsRng;
 use rsa::sha2::Sha256;
 use rsa::signature::{SignatureEncoding as _, Signer as _};
@@ -138,6 +138,39 @@ static WEAK: LazyLock<Arc<SigningKey>> = LazyLock::new(|| Arc::new(SigningKey::g
 fn pooled(index: usize) -> Arc<SigningKey> {
     let cell = Arc::clone(lock(&POOL).entry(index).or_default());
     Arc::clone(cell.get_or_init(|| Arc::new(SigningKey::generate(2048))))
+}
+
+/// A key pair as an administrator makes it for `private_key_jwt`: made once a process, shared by all.
+static CLIENT: LazyLock<Option<ClientCertificate>> = LazyLock::new(ClientCertificate::generate);
+
+/// A client certificate and its private key, both PEM.
+#[derive(Clone)]
+pub struct ClientCertificate {
+    /// The certificate, to be registered and to be named by the application.
+    pub certificate: String,
+    /// The private key in PKCS#8.
+    pub key: String,
+}
+
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientCertificate").finish_non_exhaustive()
+    }
+}
+
+impl ClientCertificate {
+    fn generate() -> Option<Self> {
+        let private = rsa::RsaPrivateKey::new(&mut OsRng, 2048).ok()?;
+        let key = private.to_pkcs8_pem(LineEnding::LF).ok()?.to_string();
+        let x5c = SigningKey::from_private(private, 2048).x5c;
+        let certificate = format!("-----BEGIN CERTIFICATE-----\n{x5c}\n-----END CERTIFICATE-----\n");
+        Some(Self { certificate, key })
+    }
+
+    /// The one of this process; `None` if no key could be made.
+    pub(crate) fn shared() -> Option<Self> {
+        CLIENT.clone()
+    }
 }
 
 /// Makes the first signing key, so that the first sign-in does not wait for it.

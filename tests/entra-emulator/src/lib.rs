@@ -99,7 +99,7 @@ pub use endpoint::Endpoint;
 pub use faults::{AuthorizationEdit, Fault, JsonEdit, ParameterEditor, Times, TokenEdit, TokenEditor, TokenKind};
 pub use grants::RefreshRotation;
 pub use jwt::Signing;
-pub use keys::{KeySetShape, Rotation};
+pub use keys::{ClientCertificate, KeySetShape, Rotation};
 pub use options::{DEV_CLIENT_ID, DEV_TENANT_ID, Options, Port};
 pub use personas::{DOMAIN, Group, Persona, Tenant};
 pub use recorder::Recorded;

@@ -38,7 +38,8 @@ pub(crate) async fn keys(Shared(state): Shared<Arc<State>>, Path(tenant): Path<S
     cached(key_set)
 }
 
-fn issuer(state: &State, authority: Authority) -> String {
+/// The issuer of an authority: the template of the shared ones.
+pub(crate) fn issuer(state: &State, authority: Authority) -> String {
     match authority {
         Authority::Tenant(id) => state.issuer(id),
         Authority::Common | Authority::Organizations => state.issuer("{tenantid}"),
@@ -58,12 +59,12 @@ fn not_found(state: &State, error: &EntraError) -> Response {
 
 /// The document. What Entra leaves out is left out here too: no `revocation_endpoint`, no
 /// introspection, PAR or back-channel logout, neither `code_challenge_methods_supported` nor
-/// `authorization_response_iss_parameter_supported`.
+/// `authorization_response_iss_parameter_supported` (unless [`crate::Control::set_response_iss`] puts it in).
 fn document(state: &State, authority: Authority) -> Value {
     let tenant = format!("{}/{authority}", state.base_url);
     let graph = state.graph_url();
     let region = (!authority.is_shared()).then_some("EU");
-    json!({
+    let mut document = json!({
         "token_endpoint": format!("{tenant}/oauth2/v2.0/token"),
         "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt", "client_secret_basic"],
         "jwks_uri": format!("{tenant}/discovery/v2.0/keys"),
@@ -91,5 +92,9 @@ fn document(state: &State, authority: Authority) -> Value {
         "cloud_graph_host_name": "graph.windows.net",
         "msgraph_host": "graph.microsoft.com",
         "rbac_url": "https://pas.windows.net",
-    })
+    });
+    if let Some(members) = document.as_object_mut().filter(|_| state.settings().response_iss) {
+        members.insert("authorization_response_iss_parameter_supported".to_owned(), true.into());
+    }
+    document
 }

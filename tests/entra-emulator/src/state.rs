@@ -72,6 +72,8 @@ pub(crate) struct Settings {
     pub(crate) application_permissions: Vec<String>,
     /// Whether front-channel logout calls also carry `iss`.
     pub(crate) front_channel_iss: bool,
+    /// Whether authorization responses carry `iss`, and the metadata says so (RFC 9207).
+    pub(crate) response_iss: bool,
     /// Whether the application is registered for several tenants.
     pub(crate) multi_tenant: bool,
 }
@@ -89,6 +91,7 @@ impl Settings {
             granted_scopes: options.granted_scopes.clone(),
             application_permissions: options.application_permissions.clone(),
             front_channel_iss: false,
+            response_iss: false,
             multi_tenant: options.multi_tenant,
         }
     }

@@ -197,6 +197,7 @@ struct SettingsChange {
     granted_scopes: Option<Vec<String>>,
     multi_tenant: Option<bool>,
     front_channel_iss: Option<bool>,
+    response_iss: Option<bool>,
     auto_sign_in: Option<Vec<String>>,
     auto_sign_in_all: Option<String>,
 }
@@ -216,6 +217,7 @@ impl SettingsChange {
         set(self.granted_scopes, |value| control.set_granted_scopes(&texts(&value)));
         set(self.multi_tenant, |value| control.set_multi_tenant(value));
         set(self.front_channel_iss, |value| control.set_front_channel_iss(value));
+        set(self.response_iss, |value| control.set_response_iss(value));
         set(self.auto_sign_in, |value| control.auto_sign_in(&texts(&value)));
         set(self.auto_sign_in_all, |value| control.auto_sign_in_all(&value));
     }
