@@ -168,8 +168,8 @@ impl JsonEdit {
     }
 }
 
-/// RFC 7396 JSON Merge Patch.
-pub(crate) fn merge(target: &mut Value, patch: &Value) {
+/// RFC 7396 JSON Merge Patch: members replace, objects merge, `null` removes.
+pub fn merge(target: &mut Value, patch: &Value) {
     let Value::Object(patch) = patch else {
         *target = patch.clone();
         return;

@@ -96,6 +96,7 @@ mod tokens;
 pub use control::Control;
 pub use emulator::Emulator;
 pub use endpoint::Endpoint;
+pub use faults::merge as merge_patch;
 pub use faults::{AuthorizationEdit, Fault, JsonEdit, ParameterEditor, Times, TokenEdit, TokenEditor, TokenKind};
 pub use grants::RefreshRotation;
 pub use jwt::Signing;
