@@ -55,6 +55,8 @@ impl Browser {
         #[expect(clippy::disallowed_methods, reason = "a browser, not an outgoing call of the application")]
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
+            // Loopback alone, without TLS: reading the certificates would take longer than a sign-in.
+            .tls_built_in_root_certs(false)
             .no_proxy()
             .build()
             .expect("a client");
@@ -338,8 +340,18 @@ impl Page {
     /// The targets of the links that `css` selects.
     #[must_use]
     pub fn links(&self, css: &str) -> Vec<String> {
+        self.attributes(css, "href")
+    }
+
+    /// Where the content of the elements that `css` selects comes from.
+    #[must_use]
+    pub fn sources(&self, css: &str) -> Vec<String> {
+        self.attributes(css, "src")
+    }
+
+    fn attributes(&self, css: &str, name: &str) -> Vec<String> {
         let document = Html::parse_document(&self.body);
-        document.select(&selector(css)).filter_map(|link| link.value().attr("href")).map(str::to_owned).collect()
+        document.select(&selector(css)).filter_map(|element| element.value().attr(name)).map(str::to_owned).collect()
     }
 
     /// The texts of the elements that `css` selects.

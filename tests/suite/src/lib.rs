@@ -12,8 +12,12 @@
 
 mod browser;
 mod database;
+mod log;
+mod refusal;
 mod test_app;
 
 pub use browser::{Browser, Form, Page};
 pub use database::TestDatabase;
+pub use log::LogMark;
+pub use refusal::Refusal;
 pub use test_app::{TestApp, TestAppBuilder};

@@ -65,6 +65,13 @@ impl TestAppBuilder {
         self
     }
 
+    /// Takes an emulator that is running already.
+    #[must_use]
+    pub fn emulator(mut self, emulator: Arc<Emulator>) -> Self {
+        self.emulator = Some(emulator);
+        self
+    }
+
     /// Starts the emulator with these options.
     #[must_use]
     pub fn emulator_options(mut self, options: Options) -> Self {
