@@ -1,6 +1,6 @@
 //! How to judge from outside that a sign-in was refused: six points, the same for every case.
 
-use entra_emulator::Endpoint;
+use entra_emulator::{Endpoint, KeySetShape};
 
 use crate::{Browser, LogMark, Page, TestApp};
 
@@ -42,6 +42,7 @@ pub struct Refusal<'a> {
 impl<'a> Refusal<'a> {
     /// Remembers how things stand before the sign-in.
     pub async fn watch(app: &'a TestApp) -> Self {
+        app.settle().await;
         let browser = app.browser();
         browser.set_cookie("id", PLANTED);
         Self {
@@ -68,8 +69,9 @@ impl<'a> Refusal<'a> {
     /// # Panics
     /// When one of the six points does not hold.
     pub async fn assert(self, answer: &Page, reason: &str) {
-        assert_is_refused(answer, &[400, 403]);
+        assert_is_refused(answer, if is_outage(reason) { &[503] } else { &[400, 403] });
         self.assert_no_session().await;
+        self.app.settle().await;
         assert_eq!(token_uses(self.app), self.token_uses + self.user_info_calls, "{reason}: no token is used");
         assert_eq!(rows(self.app).await, self.rows, "{reason}: no user and no grant is made or changed");
         self.assert_recorded(reason).await;
@@ -115,12 +117,18 @@ impl<'a> Refusal<'a> {
     async fn assert_good_sign_in(&self) {
         let control = self.app.emulator.control();
         control.clear_faults();
-        control.set_key_set_shape(Default::default());
+        control.set_key_set_shape(KeySetShape::default());
+        control.set_clock_offset(0);
         // After a fetch that failed the provider is left alone for five seconds.
         self.app.advance(6);
         let browser = self.app.sign_in(GOOD).await;
         browser.get("/profile").await.assert_status(200);
     }
+}
+
+/// Reasons that are the provider's trouble: then the page says so, and that trying again helps.
+fn is_outage(reason: &str) -> bool {
+    reason.starts_with("keys.") || reason == "provider.unavailable"
 }
 
 /// Point 1: the status, our page, not kept.

@@ -197,6 +197,13 @@ impl TestApp {
         browser
     }
 
+    /// Waits until the work that sign-ins began behind the scenes is done.
+    pub async fn settle(&self) {
+        self.state.tasks.close();
+        self.state.tasks.wait().await;
+        self.state.tasks.reopen();
+    }
+
     /// Moves the application's clock.
     pub fn advance(&self, seconds: i64) {
         self.clock.advance(chrono::Duration::seconds(seconds));

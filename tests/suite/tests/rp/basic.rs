@@ -2,10 +2,10 @@
 
 use entra_emulator::{Endpoint, KeySetShape, Options, Signing, TokenEdit};
 use serde_json::json;
-use suite::{Refusal, TestApp};
+use suite::TestApp;
 
 use crate::case::{Case, case};
-use crate::setup::{PERSON, Setup, UPN, appended, merge, signs_in, without, without_kid};
+use crate::setup::{Setup, UPN, appended, merge, signs_in, without, without_kid};
 use crate::table::FORM_POST;
 
 /// With the response in the query.
@@ -48,7 +48,7 @@ fn by(setup: Setup) -> Vec<Case> {
             TokenEdit::signing(Signing::BrokenSignature),
             "id_token.bad_signature",
         ),
-        case("oidcc-client-test-userinfo-invalid-sub", move || user_info_of_somebody_else(setup)),
+        setup.refuses_user_info("oidcc-client-test-userinfo-invalid-sub", json!({"sub": "somebody else"})),
         setup.refuses_token("oidcc-client-test-nonce-invalid", appended("nonce", "1"), "id_token.bad_nonce"),
         case("oidcc-client-test-scope-userinfo-claims", move || claims_by_scope(setup)),
         case("oidcc-client-test-client-secret-basic", move || secret_by_basic(setup)),
@@ -80,15 +80,6 @@ async fn signed_with_rs256(setup: Setup) {
     app.emulator.control().edit_id_token(None, only_rs256);
     app.emulator.control().set_key_set_shape(KeySetShape { with_alg: true, ..KeySetShape::default() });
     signs_in(&app).await;
-}
-
-async fn user_info_of_somebody_else(setup: Setup) {
-    let app = setup.start().await;
-    let subject = app.emulator.control().subject(PERSON).expect("a subject");
-    merge(app.emulator.control(), Endpoint::Userinfo, json!({"sub": format!("{subject}invalid")}));
-    let refusal = Refusal::watch(&app).await.after_user_info();
-    let answer = refusal.browser.sign_in(PERSON).await;
-    refusal.assert(&answer, "user_info.bad_sub").await;
 }
 
 async fn claims_by_scope(setup: Setup) {

@@ -89,7 +89,9 @@ impl Scores {
     /// Prints a line a group: how many of its cases have passed in this run.
     pub(crate) fn print(&self) {
         let groups = self.groups.lock().expect("the scores");
-        println!("Relying party, cases passed by group (tests/suite/tests/rp/cases.tsv says what each is):");
+        println!(
+            "Relying party, cases passed by group (cases.tsv and modes.tsv in tests/suite/tests/rp say what each is):"
+        );
         for (group, score) in groups.iter() {
             let mut line = format!("  {group}: {} of {} passed", score.passed, score.cases);
             for (count, what) in [(score.not_ours, "not ours"), (score.open, "open")] {

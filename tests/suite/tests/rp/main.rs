@@ -1,5 +1,5 @@
 //! The malicious provider: each case of the OpenID Foundation's tests of relying parties that applies
-//! (`cases.tsv`).
+//! (`cases.tsv`), and each other way in which a provider can misbehave (`modes.tsv`).
 //!
 //! The rows' ids are the tests' names. `cargo test -p suite --test rp -- ID` runs one; the end of the
 //! output counts what passed by group.
@@ -10,6 +10,7 @@ mod config;
 mod fapi;
 mod full_plan;
 mod logout;
+mod modes;
 mod optional;
 mod refresh;
 mod setup;
@@ -23,7 +24,7 @@ use table::Table;
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let tables = [Table::read("cases.tsv", cases())];
+    let tables = [Table::read("cases.tsv", cases()), Table::read("modes.tsv", modes::all())];
     let scores = Scores::default();
     let mut trials = Vec::new();
     for table in tables {

@@ -1,6 +1,6 @@
 //! What most cases have in common: an application, a provider that is made to misbehave, a judgement.
 
-use entra_emulator::{Control, Endpoint, JsonEdit, Options, TokenEdit};
+use entra_emulator::{Control, Endpoint, JsonEdit, KeySetShape, Options, Rotation, TokenEdit};
 use serde_json::{Value, json};
 use suite::{Browser, Refusal, TestApp};
 
@@ -67,6 +67,17 @@ impl Setup {
         self.refuses(id, |app| app.emulator.control().edit_id_token(None, edit), reason)
     }
 
+    /// A case with a user info response (a merge patch of the genuine one) that must be refused.
+    pub(crate) fn refuses_user_info(self, id: &str, edit: Value) -> Case {
+        case(id, move || async move {
+            let app = self.start().await;
+            merge(app.emulator.control(), Endpoint::Userinfo, edit);
+            let refusal = Refusal::watch(&app).await.after_user_info();
+            let answer = refusal.browser.sign_in(PERSON).await;
+            refusal.assert(&answer, "user_info.bad_sub").await;
+        })
+    }
+
     /// A case in which what `oddity` does is no reason to refuse.
     pub(crate) fn accepts(self, id: &str, oddity: impl FnOnce(&TestApp) + Send + 'static) -> Case {
         case(id, move || async move {
@@ -101,6 +112,16 @@ pub(crate) async fn signs_in(app: &TestApp) -> Browser {
     let user = app.db_user(UPN).await;
     assert_eq!(app.db_grants(&user).await.len(), 1, "one grant");
     browser
+}
+
+/// A sign-in with a key set that must be refused. It is kept for an hour, so that the good sign-in
+/// afterwards needs a key of another name.
+pub(crate) async fn refuses_keys(app: TestApp, shape: KeySetShape, reason: &str) {
+    app.emulator.control().set_key_set_shape(shape);
+    let refusal = Refusal::watch(&app).await;
+    let answer = refusal.browser.sign_in(PERSON).await;
+    app.emulator.control().rotate_keys(Rotation::default());
+    refusal.assert(&answer, reason).await;
 }
 
 /// An edit that appends `text` to a claim.
