@@ -20,7 +20,7 @@ pub mod components;
 mod format;
 pub mod model;
 mod pages;
-mod query;
+pub mod query;
 pub mod routes;
 pub mod shell;
 mod status;

@@ -122,6 +122,8 @@ pub struct UserQuery {
     pub before: Option<String>,
     /// The last page.
     pub end: bool,
+    /// Whether every row of the page is selected for an act.
+    pub select_all: bool,
     /// Texts about values that were not understood and fell back.
     pub notices: Vec<String>,
 }

@@ -54,21 +54,31 @@ impl UserQuery {
         if self.end {
             pairs.push(("end", "1".to_owned()));
         }
+        if self.select_all {
+            pairs.push(("select", "all".to_owned()));
+        }
         // Pairs of strings always serialise.
         serde_urlencoded::to_string(pairs).unwrap_or_default()
     }
 
     /// The address of the list with these parameters.
     pub(crate) fn href(&self) -> String {
-        match self.to_query_string() {
-            query if query.is_empty() => "/admin/users".to_owned(),
-            query => format!("/admin/users?{query}"),
-        }
+        address("/admin/users", &self.to_query_string())
+    }
+
+    /// The address of the whole list with these filters, in this order, as a file.
+    pub(crate) fn csv_href(&self) -> String {
+        address("/admin/users.csv", &Self { per_page: DEFAULT_PER_PAGE, ..self.first_page() }.to_query_string())
     }
 
     /// The same list from its first row on.
     pub(crate) fn first_page(&self) -> Self {
-        Self { after: None, before: None, end: false, notices: Vec::new(), ..self.clone() }
+        Self { after: None, before: None, end: false, select_all: false, notices: Vec::new(), ..self.clone() }
+    }
+
+    /// The same page with every row selected, or none.
+    pub(crate) fn with_all_selected(&self, select_all: bool) -> Self {
+        Self { select_all, notices: Vec::new(), ..self.clone() }
     }
 
     /// The rows after this cursor.
@@ -121,6 +131,7 @@ impl UserQuery {
             "after" => self.after = self.cursor(value),
             "before" => self.before = self.cursor(value),
             "end" => self.end = self.choice("end", value, &[("1", true)]).unwrap_or_default(),
+            "select" => self.select_all = self.choice("select", value, &[("all", true)]).unwrap_or_default(),
             _ => {}
         }
     }
@@ -196,7 +207,8 @@ const SORTS: [(&str, UserSort); 5] = [
 ];
 
 /// The value of `status`.
-pub(crate) fn status_name(status: UserStatus) -> &'static str {
+#[must_use]
+pub fn status_name(status: UserStatus) -> &'static str {
     match status {
         UserStatus::Active => "active",
         UserStatus::Disabled => "disabled",
@@ -204,7 +216,8 @@ pub(crate) fn status_name(status: UserStatus) -> &'static str {
 }
 
 /// The value of `type`.
-pub(crate) fn type_name(user_type: UserType) -> &'static str {
+#[must_use]
+pub fn type_name(user_type: UserType) -> &'static str {
     match user_type {
         UserType::Member => "member",
         UserType::Guest => "guest",
@@ -212,7 +225,8 @@ pub(crate) fn type_name(user_type: UserType) -> &'static str {
 }
 
 /// The value of `sort`.
-pub(crate) fn sort_name(sort: UserSort) -> &'static str {
+#[must_use]
+pub fn sort_name(sort: UserSort) -> &'static str {
     match sort {
         UserSort::Upn => "upn",
         UserSort::Name => "name",
@@ -220,6 +234,12 @@ pub(crate) fn sort_name(sort: UserSort) -> &'static str {
         UserSort::LastSignIn => "last_sign_in",
         UserSort::Created => "created",
     }
+}
+
+/// `path` with `query`, if there is one.
+#[must_use]
+pub fn address(path: &str, query: &str) -> String {
+    if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
 /// The parameter `name` of a query string; `None` when it is absent or empty.
@@ -271,6 +291,7 @@ mod tests {
             "sort=name&after=eyJhIjoxfQ-_",
             "sort=created&before=abc%3D%3D",
             "end=1",
+            "per_page=10&select=all",
         ] {
             let parsed = UserQuery::parse(query);
             assert_eq!(parsed.notices, [""; 0], "{query}");
@@ -292,6 +313,7 @@ mod tests {
             "per_page=1e3",
             "per_page=99999999999999999999",
             "end=yes",
+            "select=some",
             "after=%00",
             "after=%C3%A4",
             "role=a%0D%0ASet-Cookie",
@@ -348,6 +370,7 @@ mod tests {
         assert_eq!(deep.page_before("x").href(), "/admin/users?q=ada&role=admin&per_page=10&before=x");
         assert_eq!(deep.last_page().href(), "/admin/users?q=ada&role=admin&per_page=10&end=1");
         assert!(deep.first_page().notices.is_empty(), "a notice is not carried along");
+        assert_eq!(deep.csv_href(), "/admin/users.csv?q=ada&role=admin", "a file has no pages");
     }
 
     #[test]

@@ -115,6 +115,35 @@ pub async fn run(state: &AppState, act: Act, by: By) -> Result<ActResult, DbErro
     .await
 }
 
+/// Does each, in their order and in one transaction: all that is not refused, or nothing.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_all(state: &AppState, acts: Vec<Act>, by: By) -> Result<Vec<ActResult>, DbError> {
+    let state = state.clone();
+    to_end(async move {
+        let mut conn = state.db.conn().await?;
+        let results = write_transaction!(conn, async |conn| {
+            let mut results = Vec::with_capacity(acts.len());
+            for act in &acts {
+                results.push(run_in_txn(&state, conn, act, &by).await?);
+            }
+            Ok::<_, DbError>(results)
+        })?;
+        state.counts.clear();
+        Ok(results)
+    })
+    .await
+}
+
+/// Why the act would be refused if it were done now; `None` when it would not.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn refusal(conn: &mut DbConn, act: &Act, by: &By) -> Result<Option<ActResult>, DbError> {
+    guard(conn, act, by).await
+}
+
 async fn run_in_txn(state: &AppState, conn: &mut DbConn, act: &Act, by: &By) -> Result<ActResult, DbError> {
     if let Some(refused) = guard(conn, act, by).await? {
         return Ok(refused);

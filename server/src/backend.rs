@@ -3,25 +3,29 @@
 
 use app::backend::{Backend, PageError};
 use app::model::{
-    Dashboard, EventRow, GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, HealthCheck, Listing, Profile,
-    RoleGrant, SessionRow, UserDetail, UserPage, UserQuery, UserRow, UserSort, UserStatus, UserType,
+    Dashboard, EventRow, GrantRow, GroupRow, HealthCheck, Listing, Profile, SessionRow, UserDetail, UserPage, UserQuery,
 };
+use app::query::{sort_name, status_name, type_name};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime};
 
+use self::rows::{
+    claim_facts, event_row, grant_row, graph_profile, group_rows, provider_facts, role_grants, unsigned, user_row,
+    user_type,
+};
 use crate::acts::known_roles;
 use crate::db::{Conn, DbError};
 use crate::device;
-use crate::graph::{Manager, Me};
 use crate::graph_sync::{self, rfc3339};
 use crate::handlers::health;
 use crate::models::{
     AuditEvent, Cursor, Grant, GraphCache, Group, SessionRecord, User, UserFilter, UserRole, UserWindow,
 };
 use crate::state::AppState;
-use crate::tokens;
 use crate::user_sync::ADMIN;
 use crate::viewer::CurrentUser;
+
+mod rows;
 
 /// Rows on a page of sessions, groups, grants and events.
 const PAGE: i64 = 50;
@@ -106,12 +110,7 @@ impl ServerBackend {
     async fn user_page(&self, query: UserQuery) -> Answer<UserPage> {
         self.require_admin()?;
         let sort = sort_name(query.sort);
-        let filter = UserFilter {
-            q: query.q.replace('\0', ""),
-            status: query.status.map(|status| status_name(status).to_owned()),
-            role: query.role.clone(),
-            user_type: query.user_type.map(|user_type| type_name(user_type).to_owned()),
-        };
+        let filter = user_filter(&query);
         let cursor = |text: &Option<String>| text.as_deref().and_then(|text| Cursor::decode(text, sort));
         let window = UserWindow {
             sort,
@@ -300,6 +299,16 @@ impl Backend for ServerBackend {
     }
 }
 
+/// The filters of the list, for the table.
+pub(crate) fn user_filter(query: &UserQuery) -> UserFilter {
+    UserFilter {
+        q: query.q.replace('\0', ""),
+        status: query.status.map(|status| status_name(status).to_owned()),
+        role: query.role.clone(),
+        user_type: query.user_type.map(|user_type| type_name(user_type).to_owned()),
+    }
+}
+
 type Window = (Vec<User>, Option<String>, Option<String>);
 
 /// The rows of the window in their order, with the cursors of the pages beside it.
@@ -344,199 +353,4 @@ fn micros_text(at: NaiveDateTime) -> String {
 
 fn time_of(micros: &str) -> Option<NaiveDateTime> {
     Some(DateTime::from_timestamp_micros(micros.parse().ok()?)?.naive_utc())
-}
-
-fn unsigned(count: i64) -> u64 {
-    u64::try_from(count).unwrap_or_default()
-}
-
-fn sort_name(sort: UserSort) -> &'static str {
-    match sort {
-        UserSort::Upn => "upn",
-        UserSort::Name => "name",
-        UserSort::Email => "email",
-        UserSort::LastSignIn => "last_sign_in",
-        UserSort::Created => "created",
-    }
-}
-
-fn status_name(status: UserStatus) -> &'static str {
-    match status {
-        UserStatus::Active => "active",
-        UserStatus::Disabled => "disabled",
-    }
-}
-
-fn type_name(user_type: UserType) -> &'static str {
-    match user_type {
-        UserType::Member => "member",
-        UserType::Guest => "guest",
-    }
-}
-
-fn user_type(user: &User) -> UserType {
-    if user.user_type == "guest" { UserType::Guest } else { UserType::Member }
-}
-
-fn user_row(user: &User, sessions: i64) -> UserRow {
-    UserRow {
-        id: user.id.clone(),
-        upn: user.upn.clone(),
-        name: user.display_name.clone(),
-        email: user.email.clone(),
-        status: if user.is_active() { UserStatus::Active } else { UserStatus::Disabled },
-        user_type: user_type(user),
-        roles: user.role_names().map(str::to_owned).collect(),
-        last_sign_in: rfc3339(user.last_sign_in_at),
-        created: rfc3339(user.created_at),
-        sessions: unsigned(sessions),
-    }
-}
-
-fn role_grants(held: Vec<UserRole>) -> Vec<RoleGrant> {
-    let mut grants: Vec<RoleGrant> = Vec::new();
-    for role in held {
-        if grants.last().is_none_or(|last| last.role != role.role) {
-            grants.push(RoleGrant { role: role.role.clone(), ..RoleGrant::default() });
-        }
-        if let Some(last) = grants.last_mut() {
-            last.from_provider |= role.source == "provider";
-            last.from_here |= role.source == "local";
-        }
-    }
-    grants
-}
-
-fn group_rows(groups: Vec<Group>) -> Vec<GroupRow> {
-    let to_row = |group: Group| GroupRow { object_id: group.object_id, name: group.name, members: 0 };
-    groups.into_iter().map(to_row).collect()
-}
-
-fn grant_row(grant: &Grant, user: &User) -> GrantRow {
-    let state = match (grant.state.as_str(), grant.failures, grant.has_refresh_token) {
-        ("needs_sign_in", _, _) => GrantState::NeedsSignIn,
-        (_, 1.., _) => GrantState::Retrying,
-        (_, _, false) => GrantState::Expiring,
-        _ => GrantState::Live,
-    };
-    let time = |at: Option<NaiveDateTime>| at.map(rfc3339).unwrap_or_default();
-    GrantRow {
-        id: grant.id.clone(),
-        user_id: user.id.clone(),
-        user_name: user.name().to_owned(),
-        resource: if grant.resource == tokens::GRAPH { "Microsoft Graph" } else { "Sign-in provider" }.to_owned(),
-        scopes: grant.scopes.clone(),
-        state,
-        expires: rfc3339(grant.expires_at),
-        next_refresh: time(grant.due_at),
-        last_refreshed: time(grant.refreshed_at),
-        last_error: grant.last_error.clone(),
-    }
-}
-
-fn event_row(event: AuditEvent) -> EventRow {
-    EventRow {
-        summary: event_summary(&event.kind).to_owned(),
-        id: event.id,
-        at: rfc3339(event.at),
-        kind: event.kind,
-        actor: event.actor_name,
-        subject: event.subject_name,
-        subject_id: event.subject_id.unwrap_or_default(),
-        address: event.address,
-        request_id: event.request_id,
-        detail: claim_facts(&event.detail),
-    }
-}
-
-fn event_summary(kind: &str) -> &'static str {
-    match kind {
-        "sign_in.succeeded" => "Signed in",
-        "sign_in.failed" => "Sign-in refused",
-        "sign_out" => "Signed out",
-        "sign_out.front_channel" | "sign_out.back_channel" => "Signed out by the provider",
-        "sign_out.refused" => "Logout token refused",
-        "user.disabled" => "User disabled",
-        "user.enabled" => "User enabled",
-        "user.signed_out" => "Signed out everywhere",
-        "role.granted" => "Role granted",
-        "role.revoked" => "Role revoked",
-        "session.ended" => "Session ended",
-        "grant.forgotten" => "Tokens forgotten",
-        "grant.revoked" => "Grant revoked by the provider",
-        "grant.needs_sign_in" => "Grant needs a sign-in",
-        _ => "Event",
-    }
-}
-
-/// Name and value of each member of a JSON object; values that are no text as JSON.
-fn claim_facts(json: &str) -> Vec<(String, String)> {
-    let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).unwrap_or_default();
-    let text = |value: serde_json::Value| match value {
-        serde_json::Value::String(text) => text,
-        other => other.to_string(),
-    };
-    object.into_iter().map(|(name, value)| (name, text(value))).collect()
-}
-
-/// What the provider masters, for the administrator.
-fn provider_facts(user: &User) -> Vec<(String, String)> {
-    let facts = [
-        ("User principal name", &user.upn),
-        ("Display name", &user.display_name),
-        ("Given name", &user.given_name),
-        ("Family name", &user.family_name),
-        ("E-mail", &user.email),
-        ("Job title", &user.job_title),
-        ("Department", &user.department),
-    ];
-    let known = facts.into_iter().filter(|(_, value)| !value.is_empty());
-    known.map(|(label, value)| (label.to_owned(), value.clone())).collect()
-}
-
-fn graph_profile(kept: &[GraphCache]) -> GraphProfile {
-    let part = |name: &str, facts: fn(&[u8]) -> Vec<(String, String)>| {
-        kept.iter().find(|kept| kept.part == name).map_or_else(GraphPart::default, |kept| GraphPart {
-            facts: facts(&kept.body),
-            fetched_at: if kept.body.is_empty() && !kept.problem.is_empty() {
-                String::new()
-            } else {
-                rfc3339(kept.fetched_at)
-            },
-            problem: kept.problem.clone(),
-        })
-    };
-    GraphProfile { me: part("me", me_facts), manager: part("manager", manager_facts) }
-}
-
-fn me_facts(json: &[u8]) -> Vec<(String, String)> {
-    let Ok(me) = serde_json::from_slice::<Me>(json) else {
-        return Vec::new();
-    };
-    let phones = Some(me.business_phones.join(", ")).filter(|phones| !phones.is_empty());
-    known([
-        ("Display name", me.display_name),
-        ("Job title", me.job_title),
-        ("Department", me.department),
-        ("Office", me.office_location),
-        ("Mail", me.mail),
-        ("Business phones", phones),
-        ("Mobile phone", me.mobile_phone),
-        ("Preferred language", me.preferred_language),
-    ])
-}
-
-fn manager_facts(json: &[u8]) -> Vec<(String, String)> {
-    let Ok(manager) = serde_json::from_slice::<Manager>(json) else {
-        return Vec::new();
-    };
-    known([
-        ("Name", manager.display_name),
-        ("Job title", manager.job_title),
-        ("Mail", manager.mail.or(manager.user_principal_name)),
-    ])
-}
-
-fn known<const N: usize>(facts: [(&str, Option<String>); N]) -> Vec<(String, String)> {
-    facts.into_iter().filter_map(|(label, value)| Some((label.to_owned(), value?))).collect()
 }

@@ -104,6 +104,8 @@ notices! {
     GrantNotRefreshed = "grant-not-refreshed", Error, "The tokens could not be refreshed. The reason stands beside the grant.";
     /// After forgetting a grant.
     GrantForgotten = "grant-forgotten", Success, "The tokens are forgotten.";
+    /// An act on many without anybody.
+    NobodySelected = "nobody-selected", Error, "Nobody was selected. Tick the boxes of the people first.";
     /// Nothing to do.
     NothingChanged = "nothing-changed", Success, "It was like that already. Nothing was changed.";
     /// Refused: it would lock the administrator out.
@@ -114,17 +116,64 @@ notices! {
     FromProvider = "from-provider", Error, "This role comes from the provider. Change it there; it follows at the next sign-in.";
 }
 
-/// Puts a notice on the response; the next page shows it.
-pub fn set_notice(headers: &mut HeaderMap, notice: Notice, https: bool) {
+/// What became of an act on many: a notice with numbers, which is all that its code holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BulkNotice {
+    /// Done.
+    pub done: u16,
+    /// Like that already.
+    pub unchanged: u16,
+    /// Left out: the one who acts.
+    pub oneself: u16,
+    /// Left out: the last administrator.
+    pub last_administrator: u16,
+}
+
+impl BulkNotice {
+    const PREFIX: &str = "bulk";
+
+    /// The code in the cookie: `bulk-3-1-1-0`.
+    #[must_use]
+    pub fn code(self) -> String {
+        let Self { done, unchanged, oneself, last_administrator } = self;
+        format!("{}-{done}-{unchanged}-{oneself}-{last_administrator}", Self::PREFIX)
+    }
+
+    fn parse(code: &str) -> Option<Self> {
+        let numbers = code.strip_prefix(Self::PREFIX)?.strip_prefix('-')?;
+        let numbers: Vec<u16> = numbers.split('-').map(|number| number.parse().ok()).collect::<Option<_>>()?;
+        let [done, unchanged, oneself, last_administrator] = numbers.try_into().ok()?;
+        Some(Self { done, unchanged, oneself, last_administrator })
+    }
+
+    fn flash(self) -> Flash {
+        let people = |count: u16| if count == 1 { "1 person".to_owned() } else { format!("{count} people") };
+        let mut text = format!("Done for {}.", people(self.done));
+        if self.unchanged > 0 {
+            text.push_str(&format!(" It was like that already for {}.", people(self.unchanged)));
+        }
+        if self.oneself > 0 {
+            text.push_str(" You were left out: nobody can do this to themselves.");
+        }
+        if self.last_administrator > 0 {
+            text.push_str(" The last administrator who can sign in was left out.");
+        }
+        Flash { kind: if self.done > 0 { FlashKind::Success } else { FlashKind::Error }, text }
+    }
+}
+
+/// Puts a notice on the response by its code; the next page shows it.
+pub fn set_notice(headers: &mut HeaderMap, code: &str, https: bool) {
     let name = host_name("flash", https);
-    let cookie = build(name, notice.code().to_owned(), https, SameSite::Lax, time::Duration::minutes(1));
+    let cookie = build(name, code.to_owned(), https, SameSite::Lax, time::Duration::minutes(1));
     set(headers, &cookie);
 }
 
 /// The notice that the request brings.
 #[must_use]
 pub fn notice(headers: &HeaderMap, https: bool) -> Option<Flash> {
-    Notice::flash(get(headers, &host_name("flash", https))?)
+    let code = get(headers, &host_name("flash", https))?;
+    Notice::flash(code).or_else(|| BulkNotice::parse(code).map(BulkNotice::flash))
 }
 
 /// Removes the cookie called `name`.
@@ -140,6 +189,17 @@ mod tests {
     fn only_our_codes_become_messages() {
         assert!(Notice::flash(Notice::UserDisabled.code()).is_some());
         assert_eq!(Notice::flash("<b>You won</b>"), None);
+    }
+
+    #[test]
+    fn an_act_on_many_says_what_became_of_each() {
+        let notice = BulkNotice { done: 3, unchanged: 1, oneself: 1, last_administrator: 0 };
+        assert_eq!(BulkNotice::parse(&notice.code()), Some(notice));
+        let text = notice.flash().text;
+        assert!(text.starts_with("Done for 3 people.") && text.contains("1 person") && text.contains("You were"));
+        for code in ["bulk", "bulk-1", "bulk-1-2-3-4-5", "bulk-1-2-3-x", "bulk--1-0-0-0"] {
+            assert_eq!(BulkNotice::parse(code), None, "{code}");
+        }
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Handlers: extract, call, respond. Nothing here decides what the rest of the server can decide.
 
+pub mod act_request;
 pub mod admin;
 pub mod auth;
+pub mod export;
 pub mod health;
 pub mod pages;
 pub mod profile;
@@ -34,7 +36,12 @@ pub fn provider<'a>(state: &AppState, name: &'a str) -> Provider<'a> {
 /// 303 to `path`, which then shows `notice`.
 #[must_use]
 pub fn redirect_with(state: &AppState, path: &str, notice: Notice) -> Response {
+    redirect_with_code(state, path, notice.code())
+}
+
+/// 303 to `path`, which then shows the message of `code`.
+fn redirect_with_code(state: &AppState, path: &str, code: &str) -> Response {
     let mut response = Redirect::to(path).into_response();
-    cookies::set_notice(response.headers_mut(), notice, state.config.public_url.is_https());
+    cookies::set_notice(response.headers_mut(), code, state.config.public_url.is_https());
     response
 }

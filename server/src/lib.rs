@@ -27,6 +27,7 @@ pub mod config;
 pub mod cookies;
 pub mod counts;
 pub mod crypto;
+pub mod csv_export;
 pub mod db;
 pub mod defaults;
 #[cfg(all(feature = "dev-entra", debug_assertions))]

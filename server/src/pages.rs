@@ -266,6 +266,26 @@ fn words(status: u16) -> Words {
     }
 }
 
+/// Who or what an act is on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Target<'a> {
+    /// Its name; empty when there are lists instead.
+    pub name: &'a str,
+    /// How to tell it apart, for example the UPN; may be empty.
+    pub detail: &'a str,
+}
+
+/// People whom an act concerns in the same way.
+#[derive(Clone, Debug, Default)]
+pub struct PeopleList {
+    /// What happens to them: `These 3 people would lose admin`.
+    pub heading: String,
+    /// Name and UPN, of as many as are shown.
+    pub people: Vec<(String, String)>,
+    /// How many more there are.
+    pub more: u64,
+}
+
 /// The question before an act that takes something away.
 #[derive(Clone, Copy, Debug, Template)]
 #[template(path = "confirm.html")]
@@ -274,10 +294,10 @@ pub struct ConfirmPage<'a> {
     pub frame: Frame<'a>,
     /// The question: `Disable this user?`
     pub title: &'a str,
-    /// Who or what is named.
-    pub target: &'a str,
-    /// How to tell them apart, for example the UPN; may be empty.
-    pub target_detail: &'a str,
+    /// Who or what is named, when it is one.
+    pub target: Target<'a>,
+    /// Who is concerned, when they are several.
+    pub lists: &'a [PeopleList],
     /// What will happen, a sentence each.
     pub consequences: &'a [&'a str],
     /// Where the form posts to: the address of the first post.

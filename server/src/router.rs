@@ -8,7 +8,7 @@ use tower_sessions::{Expiry, SessionManagerLayer};
 use crate::assets;
 use crate::config::ProviderKind;
 use crate::cookies::host_name;
-use crate::handlers::{admin, auth, health, pages, profile, sign_out, theme};
+use crate::handlers::{admin, auth, export, health, pages, profile, sign_out, theme};
 use crate::middleware::{self, StackSettings};
 use crate::session_store::DieselStore;
 use crate::state::AppState;
@@ -30,6 +30,8 @@ pub fn build(state: AppState) -> Router {
         .route("/profile/sign-out-everywhere", post(profile::sign_out_everywhere))
         .route("/theme", post(theme::choose))
         // Administrators.
+        .route("/admin/users.csv", get(export::users))
+        .route("/admin/users/bulk", post(admin::act_on_many))
         .route("/admin/users/{id}/disable", post(admin::disable_user))
         .route("/admin/users/{id}/enable", post(admin::enable_user))
         .route("/admin/users/{id}/roles", post(admin::change_role))

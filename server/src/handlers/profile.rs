@@ -12,7 +12,7 @@ use crate::acts::{self, Act, ActResult, By};
 use crate::cookies::Notice;
 use crate::crypto::digest;
 use crate::error::AppError;
-use crate::handlers::admin::ActRequest;
+use crate::handlers::act_request::ActRequest;
 use crate::models::GraphCache;
 use crate::state::AppState;
 use crate::viewer::CurrentUser;

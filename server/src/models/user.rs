@@ -186,6 +186,15 @@ impl User {
         users::table.find(id).select(Self::as_select()).first(conn).await.optional()
     }
 
+    /// The users with these ids, by UPN; ids of nobody are passed over.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn list_by_ids(conn: &mut DbConn, ids: &[String]) -> QueryResult<Vec<Self>> {
+        let query = users::table.filter(users::id.eq_any(ids));
+        query.order((users::upn_fold, users::id)).select(Self::as_select()).load(conn).await
+    }
+
     /// The user with this identity.
     ///
     /// # Errors

@@ -12,12 +12,14 @@
 
 mod browser;
 mod database;
+mod fill;
 mod log;
 mod refusal;
 mod test_app;
 
 pub use browser::{Browser, Form, Page};
 pub use database::TestDatabase;
+pub use fill::db_fill;
 pub use log::LogMark;
 pub use refusal::Refusal;
 pub use test_app::{TestApp, TestAppBuilder};

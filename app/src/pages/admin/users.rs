@@ -7,7 +7,7 @@ use crate::components::empty::{none_fits, none_yet};
 use crate::components::error::loaded;
 use crate::components::facts::DASH;
 use crate::components::flash::notices;
-use crate::components::form::option;
+use crate::components::form::{CsrfField, option};
 use crate::components::icon::{self, icon};
 use crate::components::layout::AdminPage;
 use crate::components::markup::Markup;
@@ -59,10 +59,41 @@ fn results(query: &UserQuery, page: UserPage) -> AnyView {
     }
     let summary = summary(&page);
     let pager = pager(query, &page);
+    let csv = query.csv_href();
+    let query_string = query.with_all_selected(false).to_query_string();
     view! {
-        <p class="result-count" role="status">{summary}</p>
-        {users_table(query, page.rows)}
+        <div class="list-head">
+            <p class="result-count" role="status">{summary}</p>
+            <a class="list-export" href=csv>"Download as CSV"</a>
+        </div>
+        <form method="post" action="/admin/users/bulk">
+            <CsrfField/>
+            <input type="hidden" name="back" value=query_string/>
+            {users_table(query, page.rows)}
+            {bulk_acts(query)}
+        </form>
         {pager.view("Pages of users")}
+    }
+    .into_any()
+}
+
+/// What can be done to everybody whose box is ticked; a page that names them asks first.
+fn bulk_acts(query: &UserQuery) -> AnyView {
+    let button = |action: &'static str, class: &'static str, words: &'static str| {
+        view! { <button type="submit" name="action" value=action class=class>{words}</button> }
+    };
+    let (href, words) = match query.select_all {
+        true => (query.with_all_selected(false).href(), "Select none"),
+        false => (query.with_all_selected(true).href(), "Select all on this page"),
+    };
+    view! {
+        <div class="bulk" role="group" aria-label="Selected users">
+            <span class="muted">"With the selected:"</span>
+            {button("enable", "button", "Enable")}
+            {button("sign-out", "button", "Sign out everywhere")}
+            {button("disable", "button button-danger", "Disable")}
+            <a href=href>{words}</a>
+        </div>
     }
     .into_any()
 }
@@ -200,6 +231,7 @@ fn chip(label: &'static str, value: &str, without: UserQuery) -> AnyView {
 
 fn users_table(query: &UserQuery, rows: Vec<UserRow>) -> AnyView {
     let head = [
+        view! { <th scope="col" class="select"><span class="visually-hidden">"Select"</span></th> }.into_any(),
         sort_header([sorted(query, "User name", UserSort::Upn), sorted(query, "Name", UserSort::Name)]),
         sort_header([sorted(query, "E-mail", UserSort::Email)]),
         header("Status"),
@@ -213,7 +245,7 @@ fn users_table(query: &UserQuery, rows: Vec<UserRow>) -> AnyView {
     let viewer = page_context().viewer.as_ref().map(|viewer| viewer.id.clone()).unwrap_or_default();
     let mut html = Markup::with_capacity(rows.len() * ROW_BYTES);
     for row in &rows {
-        write_row(&mut html, row, &viewer, now);
+        write_row(&mut html, row, &Looks { viewer: &viewer, select_all: query.select_all, now });
     }
     markup_table("Users", "table table-users", head.collect_view().into_any(), html)
 }
@@ -234,10 +266,20 @@ fn sorted(query: &UserQuery, word: &'static str, column: UserSort) -> SortLink {
     SortLink { word, sorting, href: query.sorted_by(column, descending).href() }
 }
 
+/// What all rows have in common.
+struct Looks<'a> {
+    viewer: &'a str,
+    select_all: bool,
+    now: Now,
+}
+
 /// One `<tr>`. The user name leads to the person: everybody has one.
-fn write_row(html: &mut Markup, row: &UserRow, viewer: &str, now: Now) {
-    html.tag("<tr><td><a href=\"/admin/users/").text(&row.id).tag("\">").text(&row.upn).tag("</a><p>").text(&row.name);
-    if row.id == viewer {
+fn write_row(html: &mut Markup, row: &UserRow, looks: &Looks<'_>) {
+    html.tag("<tr><td class=\"select\"><label><input type=\"checkbox\" name=\"id\" value=\"").text(&row.id);
+    html.tag(if looks.select_all { "\" checked" } else { "\"" });
+    html.tag("><span class=\"visually-hidden\">Select ").text(&row.upn).tag("</span></label></td>");
+    html.tag("<td><a href=\"/admin/users/").text(&row.id).tag("\">").text(&row.upn).tag("</a><p>").text(&row.name);
+    if row.id == looks.viewer {
         html.tag(" <span class=\"tag\">You</span>");
     }
     html.tag("</p></td><td>").text(or_dash(&row.email));
@@ -245,9 +287,9 @@ fn write_row(html: &mut Markup, row: &UserRow, viewer: &str, now: Now) {
     html.tag("</td><td>");
     write_roles(html, &row.roles);
     html.tag("</td><td>").text(&format::thousands(row.sessions)).tag("</td><td>");
-    now.write_ago(html, &row.last_sign_in);
+    looks.now.write_ago(html, &row.last_sign_in);
     html.tag("</td><td>");
-    now.write_ago(html, &row.created);
+    looks.now.write_ago(html, &row.created);
     html.tag("</td></tr>");
 }
 

@@ -1,6 +1,6 @@
 //! Administrators: lists, details, acts; and nobody else.
 
-use suite::{Browser, TestApp};
+use suite::{Browser, TestApp, db_fill};
 
 async fn user_path(app: &TestApp, upn: &str) -> String {
     format!("/admin/users/{}", app.db_user(upn).await.id)
@@ -146,39 +146,6 @@ async fn sessions_and_grants_are_listed_and_ended_one_by_one() {
     drop(conn);
     admin.submit(&list.form(&format!("/admin/sessions/{id}/end"))).await.assert_status(303);
     member.get("/profile").await.assert_status(303);
-}
-
-/// Users straight into the table: signing in hundreds would test the emulator.
-async fn db_fill(app: &TestApp, count: usize) {
-    let now = app.state.clock.now_utc();
-    let mut conn = app.state.db.conn().await.expect("a connection");
-    for number in 0..count {
-        let upn = format!("user{number:04}@contoso.example");
-        let user = server::models::NewUser {
-            id: server::models::new_id(),
-            realm: "realm".into(),
-            subject: format!("subject{number}"),
-            upn_fold: upn.clone(),
-            upn: upn.clone(),
-            // Many share a name: the id must break ties.
-            display_name: format!("Name {}", number % 3),
-            name_fold: format!("name {}", number % 3),
-            email: upn.clone(),
-            email_fold: upn,
-            given_name: String::new(),
-            family_name: String::new(),
-            job_title: String::new(),
-            department: String::new(),
-            is_external: false,
-            user_type: if number % 5 == 0 { "guest" } else { "member" }.into(),
-            status: "active".into(),
-            claims: "{}".into(),
-            created_at: now - chrono::Duration::minutes(i64::try_from(number / 2).expect("small")),
-            last_sign_in_at: now,
-            synced_at: now,
-        };
-        user.upsert(&mut conn).await.expect("a row");
-    }
 }
 
 async fn walk(admin: &Browser, start: &str, rel: &str) -> Vec<String> {

@@ -2,7 +2,9 @@
 
 mod admin;
 mod bad_input;
+mod bulk;
 mod database;
+mod exports;
 mod grants;
 mod identity;
 mod profile;

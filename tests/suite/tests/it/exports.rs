@@ -1,0 +1,83 @@
+//! Lists as files, read by a parser that nobody here wrote.
+
+use suite::{Browser, Page, TestApp, db_fill};
+
+struct Table {
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    fn column(&self, name: &str) -> Vec<&str> {
+        let index = self.header.iter().position(|header| header == name).expect("the column");
+        self.rows.iter().map(|row| row[index].as_str()).collect()
+    }
+}
+
+fn parse(file: &Page) -> Table {
+    let mut reader = csv::Reader::from_reader(file.body.as_bytes());
+    let header = reader.headers().expect("a header").iter().map(str::to_owned).collect();
+    let to_row = |record: Result<csv::StringRecord, csv::Error>| {
+        record.expect("a record as long as the header").iter().map(str::to_owned).collect()
+    };
+    Table { header, rows: reader.records().map(to_row).collect() }
+}
+
+async fn download(admin: &Browser, path: &str) -> Table {
+    let file = admin.get(path).await;
+    file.assert_status(200);
+    assert_eq!(file.header("content-type"), "text/csv; charset=utf-8");
+    parse(&file)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_are_exported_with_the_filters_and_order_of_the_list_and_it_is_recorded() {
+    let app = TestApp::start().await;
+    let admin = app.sign_in("admin").await;
+    // More than one batch.
+    db_fill(&app, 603).await;
+    let all = download(&admin, "/admin/users.csv?per_page=10&sort=created&dir=desc").await;
+    assert_eq!(all.rows.len(), 604, "pages do not bound a file");
+    let mut ids = all.column("id");
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 604, "nobody twice");
+    let created = all.column("first_seen");
+    assert!(created.is_sorted_by(|a, b| a >= b));
+
+    let guests = download(&admin, "/admin/users.csv?type=guest&q=user01").await;
+    assert_eq!(guests.rows.len(), 20);
+    assert!(guests.column("type").iter().all(|kind| *kind == "guest"));
+
+    let file = admin.get("/admin/users.csv?q=nobody-is-called-this").await;
+    assert_eq!(file.body.matches("\r\n").count(), 1, "the header alone");
+    let date = app.state.clock.now_utc().date();
+    assert_eq!(file.header("content-disposition"), format!("attachment; filename=\"users-{date}.csv\""));
+    let event = app.db_events("users.exported").await.remove(1);
+    assert_eq!(event.actor_name, "admin@contoso.example");
+    assert!(event.detail.contains("type=guest"), "{}", event.detail);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v_1_2_10_no_cell_begins_like_a_formula() {
+    let app = TestApp::start().await;
+    for (index, name) in ["=HYPERLINK(\"http://evil\")", "+1", "-1", "@SUM(A1)", "a\",\"b"].iter().enumerate() {
+        let browser = app.browser();
+        app.emulator.control().change_persona("member1", |persona| persona.name = (*name).to_owned());
+        browser.sign_in("member1").await.assert_status(303);
+        let admin = app.sign_in("admin").await;
+        let table = download(&admin, "/admin/users.csv?q=member1").await;
+        let expected = if index < 4 { format!("'{name}") } else { (*name).to_owned() };
+        assert_eq!(table.column("name"), [expected]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v_8_2_1_exports_are_for_administrators_and_are_never_cached() {
+    let app = TestApp::start().await;
+    let member = app.sign_in("member1").await;
+    member.get("/admin/users.csv").await.assert_status(403);
+    app.browser().get("/admin/users.csv").await.assert_status(303);
+    let admin = app.sign_in("admin").await;
+    assert!(admin.get("/admin/users.csv").await.header("cache-control").contains("no-store"));
+}
