@@ -28,7 +28,7 @@ fn callback(form: &str) -> CallbackParams {
 async fn s_02_and_s_03_every_request_has_fresh_state_nonce_and_s256_challenge() {
     let bench = Bench::entra();
     let mut seen = HashSet::new();
-    for _ in 0..200 {
+    for _ in 0..1_000 {
         let begun = bench.begin().await;
         let query = query(&begun.url);
         assert_eq!(query["code_challenge_method"], "S256");

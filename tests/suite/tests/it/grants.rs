@@ -124,3 +124,16 @@ async fn f_16_one_damaged_row_affects_itself_only() {
     let grant = app.db_grants(&other).await.remove(0);
     assert_eq!(refresh_grant(&app.state, grant).await.expect("no error"), RefreshOutcome::Refreshed);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn s_21_a_grant_that_nobody_uses_is_forgotten() {
+    let app = TestApp::start().await;
+    app.sign_in("member1").await;
+    let user = app.db_user("member1@contoso.example").await;
+    let day = 24 * 3600;
+    for (days, left) in [(13, 1), (2, 0)] {
+        app.advance(days * day);
+        server::jobs::purge(&app.state).await.expect("a purge");
+        assert_eq!(app.db_grants(&user).await.len(), left);
+    }
+}

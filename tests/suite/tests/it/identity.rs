@@ -34,6 +34,16 @@ async fn e_01_a_renamed_person_keeps_their_row_and_the_change_is_recorded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn e_06_t_14_a_verified_address_links_nobody() {
+    let app = TestApp::start().await;
+    app.sign_in("admin").await;
+    let claims = json!({"email": "admin@contoso.example", "email_verified": true, "xms_edov": true});
+    app.emulator.control().edit_id_token(Some(1), TokenEdit::claims(claims));
+    app.sign_in("member1").await.get("/admin").await.assert_status(403);
+    assert_eq!(app.db_users("").await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn f_34_concurrent_first_sign_ins_of_one_person_make_one_row() {
     let app = TestApp::start().await;
     let mut sign_ins = Vec::new();

@@ -98,7 +98,11 @@ async fn claims_by_scope(setup: Setup) {
 }
 
 async fn secret_by_basic(setup: Setup) {
-    let options = Options { client_secret: Some("%+:/ &=~secret".to_owned()), ..Options::default() };
+    let options = Options {
+        client_id: "client:one".to_owned(),
+        client_secret: Some("%+:/ &=~secret".to_owned()),
+        ..Options::default()
+    };
     let app = setup.start_with(options).await;
     let only_basic = json!({"token_endpoint_auth_methods_supported": ["client_secret_basic"]});
     merge(app.emulator.control(), Endpoint::Metadata, only_basic);
