@@ -66,7 +66,7 @@ fn stack_settings(state: &AppState) -> StackSettings {
     }
 }
 
-/// Lax, since the way back from the provider is a cross-site navigation (`security.md` L-17); the
+/// Lax, since the way back from the provider is a cross-site navigation (`docs/requirements.tsv` L-17); the
 /// browser forgets it at its end, the server earlier.
 fn session_layer(state: &AppState) -> SessionManagerLayer<DieselStore> {
     let https = state.config.public_url.is_https();

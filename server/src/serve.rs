@@ -17,7 +17,7 @@ use crate::state::{AppState, BuildError};
 
 /// How long a start waits for a database that does not answer yet.
 const DATABASE_TRIES: u32 = 30;
-/// How long requests and jobs may take to end at a shutdown (`security.md` F-35).
+/// How long requests and jobs may take to end at a shutdown (`docs/requirements.tsv` F-35).
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// Why the server did not start, or ended badly.

@@ -1,5 +1,5 @@
 //! The sign-in transaction, sealed in a cookie of its own: bound to the browser, one a tab, gone
-//! after ten minutes. Starting a sign-in writes nothing to the database (`security.md` F-31).
+//! after ten minutes. Starting a sign-in writes nothing to the database (`docs/requirements.tsv` F-31).
 
 use axum::http::HeaderMap;
 use base64::Engine as _;

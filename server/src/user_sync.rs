@@ -1,7 +1,7 @@
 //! From verified claims to a user with groups, roles and a grant, in one transaction.
 //!
 //! Used by sign-in. The identity is (tenant, object id) or (issuer, subject), never a name or an
-//! address (`security.md` E-01). What the claims do not say is left as it was: an absent groups
+//! address (`docs/requirements.tsv` E-01). What the claims do not say is left as it was: an absent groups
 //! claim or a failing Graph never wipes what is known.
 
 use std::collections::BTreeSet;

@@ -1,4 +1,4 @@
-//! The Graph client against a scripted Graph: security.md G-01 to G-10, E-39.
+//! The Graph client against a scripted Graph: docs/requirements.tsv G-01 to G-10, E-39.
 
 use std::sync::Arc;
 

@@ -262,7 +262,7 @@ async fn signed_in(
     }
 }
 
-/// A new session with a new id; the browser's old one ends (`security.md` K-08).
+/// A new session with a new id; the browser's old one ends (`docs/requirements.tsv` K-08).
 async fn begin_session(
     state: &AppState,
     caller: &Caller,

@@ -1,6 +1,6 @@
 //! Refuses unsafe requests that do not come from a page of this application.
 //!
-//! Nothing below checks it again: neither axum nor Leptos server functions do (security.md L-18).
+//! Nothing below checks it again: neither axum nor Leptos server functions do (docs/requirements.tsv L-18).
 //! Browsers tell where a request comes from (Fetch Metadata, `Sec-Fetch-Site`; older ones by
 //! `Origin`, Fetch section 3.1), and no page can forge either. `same-site` is not trusted: a
 //! neighbouring subdomain is somebody else. Whoever sends neither header is refused.

@@ -1,4 +1,4 @@
-//! Client authentication: security.md S-09 and E-35.
+//! Client authentication: docs/requirements.tsv S-09 and E-35.
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-//! The provider's errors in words: security.md section 4, E-30 and its table.
+//! The provider's errors in words: docs/requirements.tsv, E-30 and its table.
 
 use std::collections::HashSet;
 

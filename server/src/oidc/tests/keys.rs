@@ -1,4 +1,4 @@
-//! The key cache: security.md E-20, E-20a, and the certification suite's key tests.
+//! The key cache: docs/requirements.tsv E-20, E-20a, and the certification suite's key tests.
 
 use std::sync::Arc;
 

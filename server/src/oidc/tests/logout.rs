@@ -1,4 +1,4 @@
-//! Signing out at the provider, and being told by it: security.md S-30, S-35, S-40.
+//! Signing out at the provider, and being told by it: docs/requirements.tsv S-30, S-35, S-40.
 
 use secrecy::SecretString;
 use serde_json::json;

@@ -1,4 +1,4 @@
-//! Refreshing: OpenID Connect Core 1.0, section 12, and security.md S-20, E-30 to E-40.
+//! Refreshing: OpenID Connect Core 1.0, section 12, and docs/requirements.tsv S-20, E-30 to E-40.
 
 use chrono::Duration;
 use secrecy::ExposeSecret as _;
