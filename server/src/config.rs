@@ -57,6 +57,8 @@ pub struct Config {
     pub tokens: TokenConfig,
     /// How claims become users, groups and roles.
     pub sync: SyncConfig,
+    /// What the sign-in behind a role change or a disable must be.
+    pub admin_acts: AdminActsConfig,
     /// How outgoing calls are made.
     pub http: HttpConfig,
     /// Requests per client address on `/auth/*` (`AUTH_RATE_LIMIT`); `None` is off.
@@ -229,6 +231,15 @@ pub struct SessionConfig {
     pub idle_timeout: Duration,
     /// `SESSION_ABSOLUTE_TIMEOUT`: after this long it is over in any case.
     pub absolute_timeout: Duration,
+}
+
+/// What the sign-in behind a role change or a disable must be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AdminActsConfig {
+    /// `ADMIN_SIGN_IN_MAX_AGE`: how long ago it may have been; `None` when it is off.
+    pub sign_in_max_age: Option<Duration>,
+    /// `ADMIN_AUTH_CONTEXT`: the authentication context that it must have proven.
+    pub auth_context: Option<String>,
 }
 
 /// Keeping and refreshing tokens.

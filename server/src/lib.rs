@@ -4,7 +4,7 @@
 //!
 //! - [`commands`] is the command line, [`serve`] the process, [`state`] what it shares.
 //! - [`router`] lists every route; [`middleware`] is around all of them, [`viewer`] finds out who
-//!   asks and whether they may.
+//!   asks and whether they may, [`step_up`] asks for a fresher or stronger sign-in.
 //! - [`handlers`] extract, call and respond; [`pages`] are the askama pages, `app` the Leptos ones,
 //!   which ask [`backend`] for data.
 //! - [`oidc`] signs people in and [`graph`] asks Microsoft Graph; neither knows axum or Diesel.
@@ -47,7 +47,9 @@ pub mod provider_logout;
 pub mod router;
 pub mod serve;
 pub mod session_store;
+pub mod sign_in_fields;
 pub mod state;
+pub mod step_up;
 pub mod tokens;
 pub mod transaction_cookie;
 pub mod user_sync;

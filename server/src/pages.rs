@@ -77,6 +77,36 @@ pub struct SignInRequest<'a> {
     pub login_hint: Option<&'a str>,
     /// Entra's `domain_hint`.
     pub domain_hint: Option<&'a str>,
+    /// OpenID Connect `max_age` in seconds (OIDC Core 3.1.2.1).
+    pub max_age: Option<&'a str>,
+    /// The authentication context to prove.
+    pub auth_context: Option<&'a str>,
+}
+
+/// What the sign-in page says first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Intro {
+    /// The heading.
+    pub title: &'static str,
+    /// A sentence or two.
+    pub lead: &'static str,
+}
+
+impl Intro {
+    /// To anybody.
+    pub const ORDINARY: Self =
+        Self { title: "Sign in", lead: "Use the account of your organisation. You come back here afterwards." };
+    /// To somebody whose sign-in is too long ago for what they want to do.
+    pub const FRESH: Self = Self {
+        title: "Confirm that it is you",
+        lead: "What you want to do needs a recent sign-in. Sign in once more, and you come back to it. Nothing is lost.",
+    };
+    /// To somebody whose sign-in is too weak for what they want to do.
+    pub const STRONGER: Self = Self {
+        title: "One more step",
+        lead: "What you want to do needs a stronger sign-in, for example with a second factor. You come back to it \
+               afterwards. Nothing is lost.",
+    };
 }
 
 /// Who can fix a problem.
@@ -142,6 +172,8 @@ pub struct SignInPage<'a> {
     pub frame: Frame<'a>,
     /// Who signs people in.
     pub provider: Provider<'a>,
+    /// What it says first.
+    pub intro: Intro,
     /// What goes along.
     pub request: SignInRequest<'a>,
     /// Why signing in cannot work right now, for example that the provider is unreachable.

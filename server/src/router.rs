@@ -12,6 +12,7 @@ use crate::handlers::{admin, auth, export, health, pages, profile, sign_out, the
 use crate::middleware::{self, StackSettings};
 use crate::session_store::DieselStore;
 use crate::state::AppState;
+use crate::step_up;
 use crate::viewer;
 
 /// The application as a service: routes, sessions, and what is around every response.
@@ -31,16 +32,14 @@ pub fn build(state: AppState) -> Router {
         .route("/theme", post(theme::choose))
         // Administrators.
         .route("/admin/users.csv", get(export::users))
-        .route("/admin/users/bulk", post(admin::act_on_many))
-        .route("/admin/users/{id}/disable", post(admin::disable_user))
         .route("/admin/users/{id}/enable", post(admin::enable_user))
-        .route("/admin/users/{id}/roles", post(admin::change_role))
         .route("/admin/users/{id}/sign-out", post(admin::sign_out_user))
         .route("/admin/sessions/{id}/end", post(admin::end_session))
         .route("/admin/grants/{id}/refresh", post(admin::refresh_now))
         .route("/admin/grants/{id}/forget", post(admin::forget_grant))
         // The pages: app/src/routes.rs lists them.
         .merge(pages::routes(&state))
+        .merge(sensitive_acts(&state))
         .layer(axum::middleware::from_fn_with_state(state.clone(), viewer::authenticate))
         .layer(session_layer(&state));
     let routes = routes
@@ -50,6 +49,16 @@ pub fn build(state: AppState) -> Router {
         .route("/assets/{file}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon));
     middleware::apply(routes.with_state(state.clone()), &stack_settings(&state))
+}
+
+/// Acts that need a fresh sign-in (`ADMIN_SIGN_IN_MAX_AGE`, `ADMIN_AUTH_CONTEXT`; ASVS 7.5.3). `GET` asks the
+/// question again that the sign-in interrupted.
+fn sensitive_acts(state: &AppState) -> Router<AppState> {
+    let routes = Router::new()
+        .route("/admin/users/{id}/disable", get(admin::disable_user).post(admin::disable_user))
+        .route("/admin/users/{id}/roles", get(admin::change_role).post(admin::change_role))
+        .route("/admin/users/bulk", get(admin::act_on_many).post(admin::act_on_many));
+    step_up::require(state, (&state.config.admin_acts).into(), routes)
 }
 
 fn stack_settings(state: &AppState) -> StackSettings {

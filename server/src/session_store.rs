@@ -30,10 +30,12 @@ pub struct SignedIn {
     pub sid: Option<String>,
     /// Entra's opaque `login_hint` claim, sent as `logout_hint` at sign-out.
     pub login_hint: Option<String>,
-    /// When the provider authenticated the person.
-    pub auth_time: Option<DateTime<Utc>>,
-    /// The authentication context that was proven (Entra `acrs`).
-    pub auth_context: Option<String>,
+    /// When the provider authenticated the person (`auth_time`); when they signed in here, if it did not say.
+    pub auth_time: DateTime<Utc>,
+    /// The authentication contexts that were proven (Entra's `acrs`, else `acr`).
+    pub auth_contexts: Vec<String>,
+    /// How the person proved who they are, if the provider said so (`amr`).
+    pub auth_methods: Vec<String>,
     /// Client address at the sign-in.
     pub address: String,
     /// User agent at the sign-in.

@@ -12,6 +12,7 @@ use crate::config::{Config, ResponseMode};
 use crate::cookies;
 use crate::crypto::{CryptoError, digest};
 use crate::oidc::{TRANSACTION_LIFETIME, Transaction};
+use crate::sign_in_fields::SignInFields;
 
 /// How many sign-ins one browser may have under way (H-02); the oldest goes.
 const MAX_OPEN: usize = 5;
@@ -23,10 +24,12 @@ const MAX_LOOKED_AT: usize = 20;
 pub struct PendingSignIn {
     /// The OpenID Connect part.
     pub transaction: Transaction,
-    /// Where to go afterwards: checked before it was sealed.
-    pub next: String,
+    /// What was asked for, with where to go afterwards: checked before it was sealed.
+    pub fields: SignInFields,
     /// Row id of the session that the browser had, to be ended: a cross-site POST brings no cookie.
     pub old_session: Option<String>,
+    /// Whether the provider asked for it in answer to an earlier one: it is not begun anew by itself.
+    pub is_retry: bool,
 }
 
 /// Seals a pending sign-in into a cookie and drops the oldest ones beyond five.

@@ -122,12 +122,18 @@ async fn find_current(state: &AppState, session: &Session) -> Result<Option<Curr
     Ok(Some(CurrentUser { user, session: record, signed_in }))
 }
 
-/// A browser goes to the sign-in page and comes back to where it wanted to be; a program gets 401.
-fn ask_to_sign_in(request: &Request) -> Response {
+/// Whether a program asks, not a person with a browser: a request to the API, or for JSON.
+#[must_use]
+pub fn is_program(request: &Request) -> bool {
     let path = request.uri().path();
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
     let wants_json = accept.contains("json") && !accept.contains("text/html");
-    if path == "/api" || path.starts_with("/api/") || wants_json {
+    path == "/api" || path.starts_with("/api/") || wants_json
+}
+
+/// A browser goes to the sign-in page and comes back to where it wanted to be; a program gets 401.
+fn ask_to_sign_in(request: &Request) -> Response {
+    if is_program(request) {
         return AppError::Unauthorized.into_response();
     }
     let wanted = match request.method().is_safe() {

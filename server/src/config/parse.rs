@@ -34,6 +34,26 @@ pub(super) fn duration(text: &str, range: RangeInclusive<Duration>) -> Parsed<Du
     Err(format!("must be from {least} to {most}"))
 }
 
+/// As [`duration`], or `off`.
+pub(super) fn duration_or_off(text: &str, range: RangeInclusive<Duration>) -> Parsed<Option<Duration>> {
+    if text.eq_ignore_ascii_case("off") {
+        return Ok(None);
+    }
+    duration(text, range).map(Some).map_err(|refusal| format!("{refusal}; or off"))
+}
+
+/// An authentication context of Entra's Conditional Access, or a value of `acr` elsewhere.
+pub(super) fn auth_context(text: &str, is_generic: bool) -> Parsed<String> {
+    let is_acr = text.len() <= 200 && text.bytes().all(|byte| byte.is_ascii_graphic());
+    let number = text.strip_prefix('c').filter(|digits| !digits.starts_with(['0', '+']));
+    let is_context = number.and_then(|digits| digits.parse().ok()).is_some_and(|number: u8| number <= 99);
+    match (is_generic, is_acr, is_context) {
+        (true, true, _) | (false, _, true) => Ok(text.to_owned()),
+        (true, false, _) => Err("must be a value of acr: letters, digits and signs without blanks".to_owned()),
+        (false, _, false) => Err("must be an authentication context from c1 to c99".to_owned()),
+    }
+}
+
 fn any_duration(text: &str) -> Parsed<Duration> {
     if text.parse::<f64>().is_ok() {
         return Err("has no unit; write a number with s, m, h or d, such as 30m".to_owned());

@@ -190,6 +190,20 @@ pub struct Settings {
     #[arg(long, env, hide_env_values = true, help_heading = USERS)]
     pub admin_users: Option<String>,
 
+    /// Age of the sign-in with which roles are granted and revoked and users disabled, at most `90d`; or `off`.
+    ///
+    /// With an older one the administrator signs in again and comes back to what they wanted to do. Age is counted
+    /// from `auth_time` of the ID token; while the provider sends none, from the sign-in here. Entra sends it with
+    /// each sign-in when `auth_time` is an optional claim of the app registration.
+    #[arg(long, env, hide_env_values = true, help_heading = USERS, default_value = "1h")]
+    pub admin_sign_in_max_age: Option<String>,
+
+    /// Authentication context that these acts need besides: `c1` to `c99` of Entra's Conditional Access.
+    ///
+    /// With `OIDC_ISSUER` it is a value of `acr`. The administrator is sent through the step-up that it stands for.
+    #[arg(long, env, hide_env_values = true, help_heading = USERS)]
+    pub admin_auth_context: Option<String>,
+
     /// Time that one outgoing call may take, its repetitions included; at most `5m`.
     #[arg(long, env, hide_env_values = true, help_heading = OUTGOING, default_value = "10s")]
     pub http_timeout: Option<String>,
@@ -248,7 +262,7 @@ impl Settings {
             entra_scopes entra_response_mode oidc_issuer clock_leeway session_idle_timeout session_absolute_timeout
             token_encryption_keys token_refresh_threshold grant_idle_limit on_grant_revoked create_new_users
             block_guest_users claim_mapping boolean_claim_mapping groups_claim mirror_groups role_mapping admin_users
-            http_timeout http_retries extra_ca_file)
+            admin_sign_in_max_age admin_auth_context http_timeout http_retries extra_ca_file)
     }
 }
 

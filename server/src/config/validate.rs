@@ -7,8 +7,8 @@ use super::problems::{Problem, Problems};
 use super::reader::Reader;
 use super::settings::Settings;
 use super::{
-    Config, DatabaseConfig, HttpConfig, OnGrantRevoked, PublicUrl, RateLimit, SessionConfig, SyncConfig, TokenConfig,
-    credential, database, dev_keys, names, provider, urls,
+    AdminActsConfig, Config, DatabaseConfig, HttpConfig, OnGrantRevoked, PublicUrl, RateLimit, SessionConfig,
+    SyncConfig, TokenConfig, credential, database, dev_keys, names, provider, urls,
 };
 use crate::crypto::KeyRing;
 
@@ -87,6 +87,7 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
     let session = session(reader);
     let tokens = tokens(reader, build);
     let sync = sync(reader);
+    let admin_acts = admin_acts(reader);
     let http = http(reader);
     let has_graph = build.graph && !provider::is_generic(reader);
     Some(Config {
@@ -98,6 +99,7 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
         session: session?,
         tokens: tokens?,
         sync: sync?,
+        admin_acts: admin_acts?,
         http: http?,
         auth_rate_limit: auth_rate_limit?,
         audit_retention: audit_retention?,
@@ -184,6 +186,17 @@ fn sync(reader: &mut Reader<'_>) -> Option<SyncConfig> {
         role_mapping: role_mapping?,
         admin_users: admin_users?,
     })
+}
+
+fn admin_acts(reader: &mut Reader<'_>) -> Option<AdminActsConfig> {
+    const CONTEXT: &str = "ADMIN_AUTH_CONTEXT";
+    let sign_in_max_age = reader.parse("ADMIN_SIGN_IN_MAX_AGE", |text| parse::duration_or_off(text, SECOND..=DAY * 90));
+    let is_generic = provider::is_generic(reader);
+    let auth_context = match reader.given(CONTEXT) {
+        Some(_) => reader.parse(CONTEXT, |text| parse::auth_context(text, is_generic)).map(Some),
+        None => Some(None),
+    };
+    Some(AdminActsConfig { sign_in_max_age: sign_in_max_age?, auth_context: auth_context? })
 }
 
 fn http(reader: &mut Reader<'_>) -> Option<HttpConfig> {

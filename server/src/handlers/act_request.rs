@@ -1,4 +1,5 @@
-//! The request of an act: a form post of a signed-in person, checked before anything is looked at.
+//! The request of an act: a form post of a signed-in person, checked before anything is looked at; or the `GET` that
+//! asks for it once more.
 
 use askama::Template as _;
 use axum::Form;
@@ -44,6 +45,8 @@ pub struct ActRequest {
     pub viewer: CurrentUser,
     /// What they filled in.
     pub form: ActForm,
+    /// Whether this is the `GET` with which an act is taken up again after a step-up: it only asks.
+    pub only_asks: bool,
     by: By,
     headers: HeaderMap,
 }
@@ -52,7 +55,7 @@ impl ActRequest {
     /// Whether the question has been answered.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
-        self.form.get("confirm") == "yes"
+        self.form.get("confirm") == "yes" && !self.only_asks
     }
 
     /// Who acts, for the audit log.
@@ -164,16 +167,18 @@ impl<S: Send + Sync> FromRequestParts<S> for By {
 impl FromRequest<AppState> for ActRequest {
     type Rejection = AppError;
 
-    /// Checks the form's token before anything is looked at.
+    /// Checks the form's token before anything is looked at. A `GET` has none, and does nothing.
     async fn from_request(request: Request, state: &AppState) -> Result<Self, AppError> {
         let (mut parts, body) = request.into_parts();
         let viewer = CurrentUser::from_request_parts(&mut parts, state).await?;
         let by = By::from_request_parts(&mut parts, state).await?;
-        let headers = parts.headers.clone();
+        let (headers, only_asks) = (parts.headers.clone(), parts.method.is_safe());
         let request = Request::from_parts(parts, body);
         let Form(fields) = Form::<Vec<(String, String)>>::from_request(request, state).await?;
         let form = ActForm(fields);
-        viewer.check_csrf(state, form.get("csrf"))?;
-        Ok(Self { state: state.clone(), viewer, form, by, headers })
+        if !only_asks {
+            viewer.check_csrf(state, form.get("csrf"))?;
+        }
+        Ok(Self { state: state.clone(), viewer, form, only_asks, by, headers })
     }
 }

@@ -19,7 +19,7 @@ fn user_path(id: &str) -> String {
     format!("/admin/users/{id}")
 }
 
-/// `POST /admin/users/{id}/disable`.
+/// `POST /admin/users/{id}/disable`; `GET` asks only.
 ///
 /// # Errors
 /// 404 for an unknown user, 400 for a form that is not from this session.
@@ -78,7 +78,7 @@ pub async fn sign_out_user(Path(id): Path<String>, request: ActRequest) -> Resul
     })
 }
 
-/// `POST /admin/users/{id}/roles` with `role` and `action` = `grant` or `revoke`.
+/// `POST /admin/users/{id}/roles` with `role` and `action` = `grant` or `revoke`; `GET` asks only.
 ///
 /// # Errors
 /// As [`disable_user`]; 400 for an unknown role or action.
@@ -89,6 +89,16 @@ pub async fn change_role(Path(id): Path<String>, request: ActRequest) -> Result<
         return Err(AppError::bad_request("There is no such role."));
     }
     match request.form.get("action") {
+        "grant" if request.only_asks => request.confirm(&Question {
+            title: "Grant this role?",
+            target: target(&user),
+            lists: &[],
+            consequences: &[&format!("They have the role {role} from their next request on.")],
+            action: &format!("/admin/users/{id}/roles"),
+            fields: &[("role", &role), ("action", "grant")],
+            button: "Grant",
+            cancel: &user_path(&id),
+        }),
         "grant" => request.run(Act::GrantRole { user_id: id.clone(), role }, &user_path(&id)).await,
         "revoke" if request.is_confirmed() => {
             request.run(Act::RevokeRole { user_id: id.clone(), role }, &user_path(&id)).await

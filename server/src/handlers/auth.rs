@@ -1,66 +1,33 @@
 //! Signing in: the HTTP side of the OpenID Connect flow in [`crate::oidc`].
 
+mod failed;
+
 use askama::Template as _;
 use axum::extract::{Query, RawForm, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::{Extension, Form};
-use serde::Deserialize;
 use tower_sessions::Session;
 
+use self::failed::{failed_page, failure_detail, refused_page};
 use super::{frame, provider};
 use crate::crypto::digest;
 use crate::error::AppError;
 use crate::graph_sync;
 use crate::middleware::client::ClientInfo;
-use crate::middleware::guard::safe_next;
 use crate::middleware::request_id::RequestId;
 use crate::models::{Grant, NewAuditEvent, SessionRecord, UsedTransaction, User, new_id};
-use crate::oidc::{
-    BeginOptions, CallbackFault, CallbackParams, OidcError, Prompt, Retry, SignIn, TRANSACTION_LIFETIME, Who,
-};
-use crate::pages::{Fixer, Reference, SignInFailedPage, SignInPage, SignInRequest};
+use crate::oidc::{BeginOptions, CallbackFault, CallbackParams, OidcError, SignIn, TRANSACTION_LIFETIME};
+use crate::pages::SignInPage;
 use crate::session_store::{SIGNED_IN, SignedIn};
+use crate::sign_in_fields::SignInFields;
 use crate::state::AppState;
 use crate::transaction_cookie::{self, PendingSignIn};
-use crate::user_sync::{self, Refusal, SyncInput, SyncOutcome};
+use crate::user_sync::{self, SyncInput, SyncOutcome};
 use crate::viewer::{CurrentUser, MaybeUser};
 
 /// Where the provider sends the browser back to; registered with it as the redirect URI.
 pub const CALLBACK_PATH: &str = "/auth/callback";
-
-/// What a sign-in may be asked for; the same in the page's query and in its form.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default)]
-pub struct SignInFields {
-    next: Option<String>,
-    prompt: Option<String>,
-    login_hint: Option<String>,
-    domain_hint: Option<String>,
-}
-
-impl SignInFields {
-    fn request(&self) -> SignInRequest<'_> {
-        SignInRequest {
-            next: self.next.as_deref(),
-            prompt: self.prompt.as_deref(),
-            login_hint: self.login_hint.as_deref(),
-            domain_hint: self.domain_hint.as_deref(),
-        }
-    }
-
-    /// Drops what is not ours to follow: a `next` that leads elsewhere, an unknown prompt, blanks.
-    fn cleaned(self) -> Self {
-        let text =
-            |value: Option<String>| value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty() && v.len() <= 256);
-        Self {
-            next: Some(safe_next(self.next.as_deref())).filter(|next| next != "/"),
-            prompt: self.prompt.filter(|prompt| Prompt::parse(prompt).is_some()),
-            login_hint: text(self.login_hint),
-            domain_hint: text(self.domain_hint),
-        }
-    }
-}
 
 /// `GET /auth/sign-in`.
 ///
@@ -80,6 +47,7 @@ pub async fn sign_in_page(
     let page = SignInPage {
         frame: frame(&headers),
         provider: provider(&state, &name),
+        intro: fields.intro(),
         request: fields.request(),
         problem,
         personas: &personas,
@@ -104,25 +72,48 @@ pub async fn begin(
     form: Result<Form<SignInFields>, axum::extract::rejection::FormRejection>,
 ) -> Result<Response, AppError> {
     let Form(fields) = form?;
-    let fields = fields.cleaned();
-    let options = BeginOptions {
-        prompt: fields.prompt.as_deref().and_then(Prompt::parse),
-        login_hint: fields.login_hint.clone(),
-        domain_hint: fields.domain_hint.clone(),
+    let mut fields = fields.cleaned();
+    if let Some(viewer) = viewer.as_ref().filter(|_| fields.is_step_up()) {
+        fields.suggest(viewer.signed_in.login_hint.as_deref().unwrap_or(&viewer.user.upn));
+    }
+    let attempt = Attempt {
+        fields,
+        claims: None,
         no_grant_stored: !has_grant(&state, viewer.as_ref()).await?,
-        ..BeginOptions::new(state.config.public_url.with_path(CALLBACK_PATH))
+        old_session: viewer.map(|viewer| viewer.session.id),
+        is_retry: false,
     };
+    send_to_provider(&state, &headers, &request_id, attempt).await
+}
+
+/// A sign-in about to be begun.
+struct Attempt {
+    fields: SignInFields,
+    /// A claims challenge that the provider is to meet.
+    claims: Option<String>,
+    no_grant_stored: bool,
+    old_session: Option<String>,
+    /// Whether the provider has asked for it, in answer to an earlier one.
+    is_retry: bool,
+}
+
+/// 303 to the provider, with the transaction in a cookie.
+async fn send_to_provider(
+    state: &AppState,
+    headers: &HeaderMap,
+    request_id: &str,
+    attempt: Attempt,
+) -> Result<Response, AppError> {
+    let Attempt { fields, claims, no_grant_stored, old_session, is_retry } = attempt;
+    let redirect_uri = state.config.public_url.with_path(CALLBACK_PATH);
+    let options = BeginOptions { claims, no_grant_stored, ..fields.options(redirect_uri) };
     let begun = match state.oidc.begin(options).await {
         Ok(begun) => begun,
-        Err(error) => return failed_page(&state, &headers, &request_id, &error, &fields),
+        Err(error) => return failed_page(state, headers, request_id, &error, &fields),
     };
-    let pending = PendingSignIn {
-        transaction: begun.transaction,
-        next: fields.next.unwrap_or_else(|| "/".to_owned()),
-        old_session: viewer.map(|viewer| viewer.session.id),
-    };
+    let pending = PendingSignIn { transaction: begun.transaction, fields, old_session, is_retry };
     let mut response = Redirect::to(begun.url.as_str()).into_response();
-    transaction_cookie::put(response.headers_mut(), &headers, &state.config, &pending).map_err(AppError::internal)?;
+    transaction_cookie::put(response.headers_mut(), headers, &state.config, &pending).map_err(AppError::internal)?;
     Ok(response)
 }
 
@@ -197,16 +188,47 @@ async fn finish(state: AppState, caller: Caller, parameters: String) -> Result<R
     let Some(pending) = transaction_cookie::get(&caller.headers, &state.config, &oauth_state) else {
         return used_or_unknown(&state, &caller, &oauth_state).await;
     };
-    let fields = SignInFields { next: Some(pending.next.clone()), ..SignInFields::default() };
-    if pending.transaction.is_expired(state.clock.now()) || !use_up(&state, &oauth_state, &pending.next).await? {
+    let next = pending.fields.next().to_owned();
+    if pending.transaction.is_expired(state.clock.now()) || !use_up(&state, &oauth_state, &next).await? {
         return used_or_unknown(&state, &caller, &oauth_state).await;
     }
-    let mut response = match state.oidc.finish(pending.transaction, params).await {
-        Ok(sign_in) => signed_in(&state, &caller, sign_in, &oauth_state, &pending.next, pending.old_session).await?,
+    let PendingSignIn { transaction, fields, old_session, is_retry } = pending;
+    let mut response = match state.oidc.finish(transaction, params).await {
+        Ok(sign_in) => signed_in(&state, &caller, sign_in, &oauth_state, &next, old_session).await?,
+        Err(error) if !is_retry && is_to_be_asked(&state, &fields, &error) => {
+            ask_the_person(&state, &caller, &error, fields, old_session).await?
+        }
         Err(error) => refuse(&state, &caller, &error, &fields).await?,
     };
     transaction_cookie::remove(response.headers_mut(), &state.config, &oauth_state);
     Ok(response)
+}
+
+/// Whether one more sign-in by itself is of use: the provider's challenge is to be passed on, or it was asked for a
+/// silent answer and, being Entra, says that it needs the person (Microsoft identity platform, "Handle errors").
+fn is_to_be_asked(state: &AppState, fields: &SignInFields, error: &OidcError) -> bool {
+    let was_silent = fields.is_silent() && state.oidc.is_entra();
+    error.asks_for_the_person() && (was_silent || error.has_challenge())
+}
+
+/// The provider could not answer without the person, or wants them to meet a claims challenge: one more sign-in,
+/// interactive and with that challenge, and never another one by itself (E-36; AADSTS50196).
+async fn ask_the_person(
+    state: &AppState,
+    caller: &Caller,
+    error: &OidcError,
+    fields: SignInFields,
+    old_session: Option<String>,
+) -> Result<Response, AppError> {
+    tracing::info!(reason = error.reason(), %error, "the provider asks for the person: one interactive sign-in");
+    let attempt = Attempt {
+        fields: fields.interactive(),
+        claims: error.provider_error().and_then(|error| error.claims.clone()),
+        no_grant_stored: !has_grant(state, caller.viewer.as_ref()).await?,
+        old_session,
+        is_retry: true,
+    };
+    send_to_provider(state, &caller.headers, &caller.request_id, attempt).await
 }
 
 fn bad_state() -> OidcError {
@@ -283,8 +305,9 @@ async fn begin_session(
         user_id: user.id.clone(),
         sid: sign_in.sid.clone(),
         login_hint: sign_in.login_hint.clone(),
-        auth_time: sign_in.auth_time,
-        auth_context: sign_in.auth_context.clone(),
+        auth_time: sign_in.auth_time.unwrap_or_else(|| state.clock.now()),
+        auth_contexts: sign_in.auth_contexts.clone(),
+        auth_methods: sign_in.auth_methods.clone(),
         address: caller.client.address.to_string(),
         user_agent: caller.client.user_agent.clone(),
         expires_at: state.clock.now() + state.config.session.absolute_timeout,
@@ -313,92 +336,4 @@ async fn refuse(
     event.insert(&mut conn, state.clock.now_utc()).await?;
     drop(conn);
     failed_page(state, &caller.headers, &caller.request_id, error, fields)
-}
-
-fn failure_detail(error: &OidcError) -> Vec<(&'static str, String)> {
-    let mut detail = vec![("reason", error.reason().to_owned())];
-    if let Some(provider) = error.provider_error() {
-        let ids = [("trace_id", &provider.trace_id), ("correlation_id", &provider.correlation_id)];
-        detail.extend(ids.into_iter().filter_map(|(name, id)| Some((name, id.clone()?))));
-        detail.extend(provider.aadsts.map(|code| ("code", format!("AADSTS{code}"))));
-    }
-    detail
-}
-
-/// The sign-in-failed page: what happened, who can fix it, what to do, ids to copy.
-fn failed_page(
-    state: &AppState,
-    headers: &HeaderMap,
-    request_id: &str,
-    error: &OidcError,
-    fields: &SignInFields,
-) -> Result<Response, AppError> {
-    let advice = error.advice();
-    let provider_error = error.provider_error();
-    let code =
-        provider_error.map(|error| error.aadsts.map_or_else(|| error.error.clone(), |code| format!("AADSTS{code}")));
-    let timestamp = state.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let text = |pick: fn(&crate::oidc::ProviderError) -> &Option<String>| {
-        provider_error.and_then(|error| pick(error).as_deref()).unwrap_or_default()
-    };
-    let mut request = fields.request();
-    if advice.retry == Retry::OtherAccount {
-        request.prompt = Some("select_account");
-    }
-    let page = SignInFailedPage {
-        frame: frame(headers),
-        title: advice.title,
-        what: advice.what_happened,
-        fixer: fixer(advice.who, error.is_outage()),
-        remedy: advice.what_to_do,
-        request,
-        reference: Reference {
-            request_id,
-            trace_id: text(|error| &error.trace_id),
-            correlation_id: text(|error| &error.correlation_id),
-            code: code.as_deref().unwrap_or_default(),
-            timestamp: &timestamp,
-        },
-    };
-    let status = match error {
-        error if error.is_outage() => StatusCode::SERVICE_UNAVAILABLE,
-        error if error.is_denied() => StatusCode::FORBIDDEN,
-        _ => StatusCode::BAD_REQUEST,
-    };
-    Ok((status, Html(page.render()?)).into_response())
-}
-
-fn fixer(who: Who, passes: bool) -> Fixer {
-    match who {
-        _ if passes => Fixer::Time,
-        Who::You => Fixer::You,
-        Who::Administrator => Fixer::Administrator,
-        Who::Developer => Fixer::Developer,
-    }
-}
-
-/// The provider knows the person, this application does not let them in.
-fn refused_page(headers: &HeaderMap, request_id: &str, refusal: Refusal, next: &str) -> Result<Response, AppError> {
-    let (title, what) = match refusal {
-        Refusal::Disabled => {
-            ("Your account is disabled here", "An administrator of this application has disabled your account.")
-        }
-        Refusal::Unknown => {
-            ("You have no account here", "This application admits only people whom an administrator has added.")
-        }
-        Refusal::Guest => (
-            "Guests cannot sign in here",
-            "This application admits only members of the organisation, and your account is a guest's.",
-        ),
-    };
-    let page = SignInFailedPage {
-        frame: frame(headers),
-        title,
-        what,
-        fixer: Fixer::Administrator,
-        remedy: "Ask an administrator of this application, and give them the request id. If you have another account, sign in with that.",
-        request: SignInRequest { next: Some(next), prompt: Some("select_account"), ..SignInRequest::default() },
-        reference: Reference { request_id, code: refusal.reason(), ..Reference::default() },
-    };
-    Ok((StatusCode::FORBIDDEN, Html(page.render()?)).into_response())
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use url::form_urlencoded;
 
 use super::error::{CallbackFault, OidcError};
-use super::provider_error::ProviderError;
+use super::provider_error::{ProviderError, claims_challenge};
 
 /// The longest query or body that is read.
 pub const MAX_CALLBACK_LENGTH: usize = 32 * 1024;
@@ -24,6 +24,7 @@ pub struct CallbackParams {
     error: Option<String>,
     suberror: Option<String>,
     error_description: Option<String>,
+    claims: Option<String>,
 }
 
 impl fmt::Debug for CallbackParams {
@@ -65,6 +66,7 @@ impl CallbackParams {
             error: take("error"),
             suberror: take("suberror").or_else(|| take("error_subcode")),
             error_description: take("error_description"),
+            claims: take("claims"),
         })
     }
 
@@ -86,6 +88,7 @@ impl CallbackParams {
     pub fn provider_error(&self) -> Option<ProviderError> {
         let error = self.error.as_deref()?;
         let (suberror, description) = (self.suberror.as_deref(), self.error_description.as_deref());
-        Some(ProviderError::from_callback(error, suberror, description))
+        let claims = self.claims.as_deref().and_then(claims_challenge);
+        Some(ProviderError { claims, ..ProviderError::from_callback(error, suberror, description) })
     }
 }

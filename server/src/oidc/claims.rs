@@ -80,8 +80,9 @@ impl Claims {
     #[must_use]
     pub fn groups(&self, name: &str) -> GroupsClaim {
         match self.raw.get(name) {
-            Some(Value::Array(groups)) if !name.is_empty() => GroupsClaim::Listed(texts(groups)),
-            Some(Value::String(group)) if !name.is_empty() => GroupsClaim::Listed(vec![group.clone()]),
+            Some(groups @ (Value::Array(_) | Value::String(_))) if !name.is_empty() => {
+                GroupsClaim::Listed(texts(groups))
+            }
             None if !name.is_empty() && self.has_overage(name) => GroupsClaim::Overage,
             _ => GroupsClaim::Absent,
         }
@@ -97,11 +98,7 @@ impl Claims {
     /// The app roles: a list of texts, or one text.
     #[must_use]
     pub fn roles(&self) -> Vec<String> {
-        match self.raw.get("roles") {
-            Some(Value::Array(roles)) => texts(roles),
-            Some(Value::String(role)) => vec![role.clone()],
-            _ => Vec::new(),
-        }
+        self.raw.get("roles").map(texts).unwrap_or_default()
     }
 
     /// A claim as text: numbers and booleans are written out; lists and objects are not text.
@@ -136,7 +133,11 @@ impl Claims {
     }
 }
 
-/// The texts in a list.
-fn texts(values: &[Value]) -> Vec<String> {
-    values.iter().filter_map(Value::as_str).map(str::to_owned).collect()
+/// The texts in a list, or the one text that stands for a list; nothing of anything else.
+pub(super) fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(values) => values.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Value::String(text) => vec![text.clone()],
+        _ => Vec::new(),
+    }
 }

@@ -332,6 +332,19 @@ impl OidcError {
         }
     }
 
+    /// Whether the provider asks for the person: an interactive sign-in can bring what this one did not (OpenID
+    /// Connect Core 1.0, section 3.1.2.6; Microsoft identity platform, "Handle errors").
+    #[must_use]
+    pub fn asks_for_the_person(&self) -> bool {
+        self.provider_error().is_some_and(ProviderError::asks_for_the_person)
+    }
+
+    /// Whether the provider sent a claims challenge along, which the next sign-in is to meet.
+    #[must_use]
+    pub fn has_challenge(&self) -> bool {
+        self.provider_error().is_some_and(|error| error.claims.is_some())
+    }
+
     /// Whether the provider is down, so that trying again later helps.
     #[must_use]
     pub fn is_outage(&self) -> bool {

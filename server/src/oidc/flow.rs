@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq as _;
 use super::OidcClient;
 use super::authorize::redirect_url;
 use super::callback::CallbackParams;
-use super::claims::Claims;
+use super::claims::{Claims, texts};
 use super::error::{CallbackFault, Endpoint, OidcError, TokenFault};
 use super::jwt::is_guid;
 use super::metadata::{Metadata, provider_key};
@@ -36,8 +36,10 @@ pub struct SignIn {
     pub login_hint: Option<String>,
     /// When they signed in at the provider, if it says so.
     pub auth_time: Option<DateTime<Utc>>,
-    /// The step-up that was asked for, now proven.
-    pub auth_context: Option<String>,
+    /// The authentication contexts that the token proves: `acrs` with Entra ID, else `acr`.
+    pub auth_contexts: Vec<String>,
+    /// How they proved who they are, if the provider says so (`amr`, RFC 8176).
+    pub auth_methods: Vec<String>,
 }
 
 impl OidcClient {
@@ -132,12 +134,14 @@ impl OidcClient {
         self.add_user_info(metadata, &transaction.scopes, &access_token, &mut claims).await?;
         let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
         let auth_time = claims.get("auth_time").and_then(Value::as_i64);
+        let auth_time = auth_time.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
         Ok(SignIn {
             identity: verified.identity,
             sid: text("sid"),
             login_hint: text("login_hint"),
-            auth_time: auth_time.and_then(|seconds| DateTime::from_timestamp(seconds, 0)),
-            auth_context: transaction.auth_context.clone(),
+            auth_time: auth_time.map(|at| transaction.signed_in_at(at)),
+            auth_contexts: verifier.auth_contexts(&claims),
+            auth_methods: claims.get("amr").map(texts).unwrap_or_default(),
             claims: Claims::new(claims),
             tokens: answer.into_set(&transaction.scopes, self.clock().now()),
         })

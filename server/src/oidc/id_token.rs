@@ -10,9 +10,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Duration, Utc};
 use openidconnect::core::{CoreIdToken, CoreIdTokenVerifier, CoreJsonWebKey, CoreJwsSigningAlgorithm};
 use openidconnect::{ClaimsVerificationError, ClientId, IssuerUrl, JsonWebKeySet, Nonce};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use subtle::ConstantTimeEq as _;
 
+use super::claims::texts;
 use super::error::{OidcError, TokenFault};
 use super::jwt::{UnverifiedToken, is_guid};
 use super::keys::{KeyOwner, KeySource};
@@ -188,7 +189,7 @@ impl Verifier<'_> {
     /// the application's registration asks for it.
     fn check_authentication(&self, token: &UnverifiedToken<'_>, expected: &Expectation<'_>) -> Result<(), TokenFault> {
         if let Some(context) = expected.auth_context
-            && !self.has_auth_context(token, context)
+            && !self.auth_contexts(&token.claims).iter().any(|proven| proven == context)
         {
             return Err(TokenFault::AuthContext);
         }
@@ -202,17 +203,13 @@ impl Verifier<'_> {
         }
     }
 
-    /// Whether the token proves the authentication context: `acrs` with Entra ID, else `acr`.
-    fn has_auth_context(&self, token: &UnverifiedToken<'_>, context: &str) -> bool {
+    /// The authentication contexts that the claims of a verified token prove: `acrs` with Entra ID, else `acr`.
+    pub(super) fn auth_contexts(&self, claims: &Map<String, Value>) -> Vec<String> {
         let claim = match &self.config.kind {
-            ProviderKind::Entra { .. } => token.claims.get("acrs"),
-            ProviderKind::Generic { .. } => token.claims.get("acr"),
+            ProviderKind::Entra { .. } => claims.get("acrs"),
+            ProviderKind::Generic { .. } => claims.get("acr"),
         };
-        match claim {
-            Some(Value::String(proven)) => proven == context,
-            Some(Value::Array(proven)) => proven.iter().any(|proven| proven.as_str() == Some(context)),
-            _ => false,
-        }
+        claim.map(texts).unwrap_or_default()
     }
 
     /// Who the token is about: with Entra ID (`tid`, `oid`), never `sub`, which differs for each

@@ -89,6 +89,17 @@ impl ProviderError {
         }
     }
 
+    /// Whether only the person can help, by signing in interactively. `error` and `suberror` decide, and whether there
+    /// is a claims challenge; never Microsoft's numbers or texts, which change.
+    #[must_use]
+    pub fn asks_for_the_person(&self) -> bool {
+        match self.error.as_str() {
+            "interaction_required" | "login_required" | "consent_required" | "account_selection_required" => true,
+            "invalid_grant" => self.claims.is_some() || self.suberror.as_deref().is_some_and(asks_for_action),
+            _ => false,
+        }
+    }
+
     /// Whether the provider says that it cannot answer now.
     #[must_use]
     pub fn is_outage(&self) -> bool {
@@ -103,6 +114,15 @@ impl ProviderError {
         self.timestamp = labelled(description, "Timestamp:");
         self.description = Some(plain_text(description)).filter(|text| !text.is_empty());
     }
+}
+
+/// Sub-codes of `invalid_grant` that ask for the person rather than taking the grant away (MSAL, "interaction
+/// required" sub-codes).
+fn asks_for_action(suberror: &str) -> bool {
+    matches!(
+        suberror,
+        "basic_action" | "additional_action" | "message_only" | "consent_required" | "user_password_expired"
+    )
 }
 
 /// A claims challenge, if it is a JSON object of a sane size.

@@ -211,11 +211,8 @@ fn dropped(error: OidcError) -> RefreshError {
 fn classify(failure: TokenFailure) -> RefreshError {
     match failure.error {
         OidcError::Provider { error, endpoint } => match error.error.as_str() {
-            "invalid_grant" if wants_the_person(&error) => RefreshError::InteractionRequired(error),
+            _ if error.asks_for_the_person() => RefreshError::InteractionRequired(error),
             "invalid_grant" | "access_denied" => RefreshError::Revoked(error),
-            "interaction_required" | "login_required" | "consent_required" | "account_selection_required" => {
-                RefreshError::InteractionRequired(error)
-            }
             "invalid_client"
             | "unauthorized_client"
             | "invalid_request"
@@ -230,15 +227,4 @@ fn classify(failure: TokenFailure) -> RefreshError {
         },
         error => unavailable(error),
     }
-}
-
-/// Whether an `invalid_grant` asks for the person rather than taking the grant away (MSAL,
-/// "interaction required" sub-codes).
-fn wants_the_person(error: &ProviderError) -> bool {
-    let suberror = error.suberror.as_deref().unwrap_or_default();
-    let asks = matches!(
-        suberror,
-        "basic_action" | "additional_action" | "message_only" | "consent_required" | "user_password_expired"
-    );
-    asks || error.claims.is_some()
 }

@@ -29,7 +29,7 @@ pub struct Transaction {
     pub(super) scopes: Vec<String>,
     pub(super) prompt: Option<Prompt>,
     max_age_seconds: Option<i64>,
-    pub(super) auth_context: Option<String>,
+    auth_context: Option<String>,
     created_at: DateTime<Utc>,
 }
 
@@ -82,6 +82,15 @@ impl Transaction {
     #[must_use]
     pub fn is_expired(&self, now: DateTime<Utc>) -> bool {
         now - self.created_at > TRANSACTION_LIFETIME
+    }
+
+    /// When the person signed in, of whom the verified token says `auth_time`: after `prompt=login` not before
+    /// this transaction, so that a provider's slow clock does not ask a person twice.
+    pub(super) fn signed_in_at(&self, auth_time: DateTime<Utc>) -> DateTime<Utc> {
+        match self.prompt {
+            Some(Prompt::Login) => auth_time.max(self.created_at),
+            _ => auth_time,
+        }
     }
 
     /// What the ID token of this transaction must fit.

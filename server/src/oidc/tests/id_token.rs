@@ -281,7 +281,7 @@ async fn s_15_12_a_step_up_that_was_asked_for_must_be_proven() {
     let other = bench.sign_in_with(ask(), |token| token.set("acrs", json!(["c2"]))).await;
     assert_eq!(reason(other.map(drop)), Err("id_token.bad_auth_context"));
     let proven = bench.sign_in_with(ask(), |token| token.set("acrs", json!(["c2", "c1"]))).await.expect("signs in");
-    assert_eq!(proven.auth_context.as_deref(), Some("c1"));
+    assert_eq!(proven.auth_contexts, ["c2", "c1"]);
 
     let other_provider = Bench::with_config(generic());
     let weaker = other_provider.sign_in_with(ask(), |token| token.set("acr", "c0")).await;

@@ -13,3 +13,4 @@ mod requirements;
 mod sessions;
 mod sign_in;
 mod sign_out;
+mod step_up;
