@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use leptos::prelude::{expect_context, provide_context};
 
 use crate::model::{
-    Dashboard, EventRow, GrantRow, GroupRow, HealthCheck, Listing, PageContext, Profile, SessionRow, UserDetail,
-    UserPage, UserQuery,
+    AuditPage, AuditQuery, Dashboard, GrantRow, GroupRow, HealthCheck, Listing, PageContext, Profile, SessionRow,
+    UserDetail, UserPage, UserQuery,
 };
 
 /// Why a page has no data.
@@ -56,8 +56,8 @@ pub trait Backend: Send + Sync + 'static {
     async fn groups(&self, after: Option<String>) -> Result<Listing<GroupRow>, PageError>;
     /// `/admin/grants`, from an opaque cursor on.
     async fn grants(&self, after: Option<String>) -> Result<Listing<GrantRow>, PageError>;
-    /// `/admin/audit`: events whose kind starts with `kind` (empty: all), from an opaque cursor on.
-    async fn audit(&self, kind: String, after: Option<String>) -> Result<Listing<EventRow>, PageError>;
+    /// `/admin/audit`.
+    async fn audit(&self, query: AuditQuery) -> Result<AuditPage, PageError>;
     /// `/admin/health`.
     async fn health(&self) -> Result<Vec<HealthCheck>, PageError>;
 }

@@ -1,6 +1,7 @@
 //! The parts that pages are made of.
 
 pub(crate) mod avatar;
+pub(crate) mod chips;
 pub(crate) mod empty;
 pub(crate) mod error;
 pub(crate) mod events;

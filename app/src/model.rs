@@ -324,6 +324,34 @@ pub struct EventRow {
     pub detail: Vec<(String, String)>,
 }
 
+/// What the audit log is asked for: everything is in the URL.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditQuery {
+    /// Who did it: an id or a name; empty for anybody.
+    pub actor: String,
+    /// What: a machine name such as `sign_in.succeeded`; empty for anything.
+    pub action: String,
+    /// On whom: an id or a name; empty for anybody.
+    pub target: String,
+    /// First day, UTC: `2026-11-24`; empty for no bound.
+    pub from: String,
+    /// Last day, UTC; empty for no bound.
+    pub to: String,
+    /// Events after this opaque cursor.
+    pub after: Option<String>,
+    /// Texts about values that were not understood and fell back.
+    pub notices: Vec<String>,
+}
+
+/// One page of the audit log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditPage {
+    /// The events, newest first.
+    pub listing: Listing<EventRow>,
+    /// What can be looked for: machine name and words.
+    pub actions: Vec<(String, String)>,
+}
+
 /// Numbers and lists of the admin dashboard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dashboard {

@@ -3,6 +3,8 @@
 //! Everything the list shows is in its URL, so that it can be shared, reloaded and gone back to.
 //! A value that makes no sense never breaks the page: it falls back, and a notice says so.
 
+pub mod audit;
+
 use crate::model::{UserQuery, UserSort, UserStatus, UserType};
 
 /// Fewest rows on a page.
@@ -104,11 +106,6 @@ impl UserQuery {
     /// The list without any filter, in the same order.
     pub(crate) fn without_filters(&self) -> Self {
         Self { q: String::new(), status: None, role: None, user_type: None, ..self.first_page() }
-    }
-
-    /// Whether anything narrows the list.
-    pub(crate) fn is_filtered(&self) -> bool {
-        !self.filter_pairs().is_empty()
     }
 
     fn filter_pairs(&self) -> Vec<(&'static str, String)> {
@@ -247,7 +244,7 @@ pub(crate) fn parameter(query: &str, name: &str) -> Option<String> {
     pairs(query).into_iter().find(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value)
 }
 
-fn pairs(query: &str) -> Vec<(String, String)> {
+pub(crate) fn pairs(query: &str) -> Vec<(String, String)> {
     serde_urlencoded::from_str(query).unwrap_or_default()
 }
 

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use app::ResponseStatus;
 use app::backend::{Backend, PageError, provide_backend};
 use app::model::{
-    Dashboard, EventRow, Flash, FlashKind, GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, HealthCheck,
-    Listing, PageContext, Profile, RoleGrant, SessionRow, Theme, UserDetail, UserPage, UserQuery, UserRow, UserStatus,
-    Viewer,
+    AuditPage, AuditQuery, Dashboard, EventRow, Flash, FlashKind, GrantRow, GrantState, GraphPart, GraphProfile,
+    GroupRow, HealthCheck, Listing, PageContext, Profile, RoleGrant, SessionRow, Theme, UserDetail, UserPage,
+    UserQuery, UserRow, UserStatus, Viewer,
 };
 use async_trait::async_trait;
 use leptos::prelude::*;
@@ -85,6 +85,9 @@ fn event() -> EventRow {
         summary: "Disabled".to_owned(),
         subject: HOSTILE.to_owned(),
         subject_id: "2".to_owned(),
+        address: "192.0.2.1".to_owned(),
+        request_id: "request-1".to_owned(),
+        detail: vec![("status".to_owned(), "active → disabled".to_owned())],
         ..EventRow::default()
     }
 }
@@ -155,8 +158,12 @@ impl Backend for Fake {
         self.listing(grant("live", GrantState::Live))
     }
 
-    async fn audit(&self, _: String, _: Option<String>) -> Result<Listing<EventRow>, PageError> {
-        self.listing(event())
+    async fn audit(&self, query: AuditQuery) -> Result<AuditPage, PageError> {
+        let actions = vec![("sign_in.failed".to_owned(), "Sign-in refused".to_owned())];
+        if query.actor == "nobody" {
+            return Ok(AuditPage { actions, ..AuditPage::default() });
+        }
+        self.answer(AuditPage { listing: self.listing(event())?, actions })
     }
 
     async fn health(&self) -> Result<Vec<HealthCheck>, PageError> {
@@ -376,6 +383,32 @@ fn none_yet_and_none_fits_are_different_messages() {
     assert!(none_yet.contains("No users yet") && !none_yet.contains("Clear all filters"));
     let none_fits = page("/admin/users?q=nobody");
     assert!(none_fits.contains("No user fits") && none_fits.contains("Clear all filters"));
+    assert!(page("/admin/audit?actor=nobody").contains("No event fits"));
+}
+
+#[test]
+fn active_filters_of_the_log_can_be_taken_off_one_by_one() {
+    let html = page("/admin/audit?action=sign_in.failed&target=x&from=2026-11-01&to=never");
+    assert!(html.contains(
+        r#"href="/admin/audit?target=x&amp;from=2026-11-01" aria-label="Remove filter What: Sign-in refused""#
+    ));
+    assert!(html.contains(r#"href="/admin/audit" class="chip-clear""#) && html.contains("flash-notice"));
+}
+
+#[test]
+fn an_event_shows_what_changed_and_its_request() {
+    let html = page("/admin/audit");
+    assert!(html.contains("active → disabled") && html.contains("request-1") && html.contains("192.0.2.1"));
+}
+
+#[test]
+fn many_are_acted_on_by_boxes_and_plain_buttons() {
+    let html = page("/admin/users?per_page=10");
+    let form = posting_forms(&html).into_iter().find(|form| form.contains("/admin/users/bulk")).unwrap();
+    assert!(
+        form.contains(r#"name="back" value="per_page=10""#) && form.contains(r#"type="checkbox" name="id" value="2">"#)
+    );
+    assert!(page("/admin/users?select=all").contains(r#"name="id" value="2" checked>"#));
 }
 
 #[test]
@@ -388,7 +421,10 @@ fn empty_lists_are_no_errors() {
 
 #[test]
 fn lists_lead_on_and_back_to_their_beginning() {
-    assert!(page("/admin/audit?kind=sign_in").contains(r#"href="/admin/audit?kind=sign_in&amp;after=c%2B1""#));
+    let audit = page("/admin/audit?action=sign_in.failed&actor=a%26b");
+    let filters = "actor=a%26b&amp;action=sign_in.failed";
+    assert!(audit.contains(&format!(r#"href="/admin/audit?{filters}&amp;after=c%2B1""#)));
+    assert!(audit.contains(&format!(r#"href="/admin/audit.csv?{filters}""#)));
     assert!(page("/admin/sessions?after=x").contains(r#">First</a>"#));
     assert!(!page("/admin/sessions").contains(r#">First</a>"#));
 }

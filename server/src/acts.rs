@@ -4,7 +4,9 @@
 use std::collections::BTreeSet;
 
 use crate::db::{DbConn, DbError, to_end};
-use crate::models::{Grant, NewAuditEvent, RoleSource, SessionRecord, User, UserRole, grant_role, revoke_role};
+use crate::models::{
+    Grant, NewAuditEvent, RoleSource, SessionRecord, User, UserRole, changed_from, grant_role, revoke_role,
+};
 use crate::state::AppState;
 use crate::user_sync::ADMIN;
 use crate::write_transaction;
@@ -91,6 +93,24 @@ impl By {
     fn is_command_line(&self) -> bool {
         self.actor.0.is_empty()
     }
+
+    /// The event of an act of theirs, on a user if it is on one.
+    async fn event(
+        &self,
+        conn: &mut DbConn,
+        kind: &'static str,
+        user_id: Option<&str>,
+        detail: Vec<(&'static str, String)>,
+    ) -> Result<NewAuditEvent, DbError> {
+        let subject = match user_id {
+            Some(user_id) => User::find(conn, user_id).await?.map(|user| (user.id, user.upn)),
+            None => None,
+        };
+        let (id, name) = self.actor.clone();
+        let actor = Some((if id.is_empty() { name.clone() } else { id }, name));
+        let (address, request_id) = (self.address.clone(), self.request_id.clone());
+        Ok(NewAuditEvent { kind, actor, subject, address, request_id, detail })
+    }
 }
 
 /// The roles that can be granted here: `admin` and what `ROLE_MAPPING` knows.
@@ -136,6 +156,22 @@ pub async fn run_all(state: &AppState, acts: Vec<Act>, by: By) -> Result<Vec<Act
     .await
 }
 
+/// Records what somebody did that is no [`Act`]: an export, a refresh by hand.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn record(
+    state: &AppState,
+    by: By,
+    kind: &'static str,
+    user_id: Option<&str>,
+    detail: Vec<(&'static str, String)>,
+) -> Result<(), DbError> {
+    let mut conn = state.db.conn().await?;
+    by.event(&mut conn, kind, user_id, detail).await?.insert(&mut conn, state.clock.now_utc()).await?;
+    Ok(())
+}
+
 /// Why the act would be refused if it were done now; `None` when it would not.
 ///
 /// # Errors
@@ -148,19 +184,10 @@ async fn run_in_txn(state: &AppState, conn: &mut DbConn, act: &Act, by: &By) -> 
     if let Some(refused) = guard(conn, act, by).await? {
         return Ok(refused);
     }
-    let Some(done) = carry_out(state, conn, act).await? else {
+    let Some(done) = carry_out(state, conn, act, by).await? else {
         return Ok(ActResult::Unchanged);
     };
-    let subject = User::find(conn, &done.user_id).await?.map(|user| (user.id, user.upn));
-    let event = NewAuditEvent {
-        kind: done.kind,
-        actor: Some(by.actor.clone()).map(|(id, name)| (if id.is_empty() { name.clone() } else { id }, name)),
-        subject,
-        address: by.address.clone(),
-        request_id: by.request_id.clone(),
-        detail: done.detail,
-    };
-    event.insert(conn, state.clock.now_utc()).await?;
+    by.event(conn, done.kind, Some(&done.user_id), done.detail).await?.insert(conn, state.clock.now_utc()).await?;
     Ok(ActResult::Done)
 }
 
@@ -202,7 +229,7 @@ struct Done {
 }
 
 /// `None` when there was nothing to do.
-async fn carry_out(state: &AppState, conn: &mut DbConn, act: &Act) -> Result<Option<Done>, DbError> {
+async fn carry_out(state: &AppState, conn: &mut DbConn, act: &Act, by: &By) -> Result<Option<Done>, DbError> {
     let now = state.clock.now_utc();
     let done = |changed: bool, kind, user_id: &str, detail| {
         changed.then(|| Done { kind, user_id: user_id.to_owned(), detail })
@@ -223,12 +250,16 @@ async fn carry_out(state: &AppState, conn: &mut DbConn, act: &Act) -> Result<Opt
             done(sessions > 0, "user.signed_out", user_id, vec![("sessions_ended", sessions.to_string())])
         }
         Act::GrantRole { user_id, role } => {
-            let changed = grant_role(conn, user_id, role, RoleSource::Local, now).await?;
-            done(changed, "role.granted", user_id, vec![("role", role.clone())])
+            let before = roles(conn, user_id).await?;
+            let changed = grant_role(conn, user_id, role, RoleSource::Local, &by.actor.1, now).await?;
+            let detail = vec![("role", role.clone()), ("roles", changed_from(&before, &roles(conn, user_id).await?))];
+            done(changed, "role.granted", user_id, detail)
         }
         Act::RevokeRole { user_id, role } => {
+            let before = roles(conn, user_id).await?;
             let changed = revoke_role(conn, user_id, role, RoleSource::Local).await?;
-            done(changed, "role.revoked", user_id, vec![("role", role.clone())])
+            let detail = vec![("role", role.clone()), ("roles", changed_from(&before, &roles(conn, user_id).await?))];
+            done(changed, "role.revoked", user_id, detail)
         }
         Act::EndSession { session_id, only_of } => {
             let owner = SessionRecord::delete(conn, session_id, only_of.as_deref()).await?;
@@ -249,4 +280,9 @@ async fn carry_out(state: &AppState, conn: &mut DbConn, act: &Act) -> Result<Opt
 async fn end_everything(conn: &mut DbConn, user_id: &str) -> Result<usize, DbError> {
     Grant::delete_by_user(conn, user_id).await?;
     Ok(SessionRecord::delete_by_user(conn, user_id).await?)
+}
+
+/// The effective roles of a user.
+async fn roles(conn: &mut DbConn, user_id: &str) -> Result<String, DbError> {
+    Ok(User::find(conn, user_id).await?.map(|user| user.roles).unwrap_or_default())
 }

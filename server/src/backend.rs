@@ -3,15 +3,16 @@
 
 use app::backend::{Backend, PageError};
 use app::model::{
-    Dashboard, EventRow, GrantRow, GroupRow, HealthCheck, Listing, Profile, SessionRow, UserDetail, UserPage, UserQuery,
+    AuditPage, AuditQuery, Dashboard, GrantRow, GroupRow, HealthCheck, Listing, Profile, SessionRow, UserDetail,
+    UserPage, UserQuery,
 };
 use app::query::{sort_name, status_name, type_name};
 use async_trait::async_trait;
-use chrono::{DateTime, NaiveDateTime};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
 use self::rows::{
-    claim_facts, event_row, grant_row, graph_profile, group_rows, provider_facts, role_grants, unsigned, user_row,
-    user_type,
+    EVENTS, claim_facts, event_row, grant_row, graph_profile, group_rows, provider_facts, role_grants, unsigned,
+    user_row, user_type,
 };
 use crate::acts::known_roles;
 use crate::db::{Conn, DbError};
@@ -19,7 +20,7 @@ use crate::device;
 use crate::graph_sync::{self, rfc3339};
 use crate::handlers::health;
 use crate::models::{
-    AuditEvent, Cursor, Grant, GraphCache, Group, SessionRecord, User, UserFilter, UserRole, UserWindow,
+    AuditEvent, AuditFilter, Cursor, Grant, GraphCache, Group, SessionRecord, User, UserFilter, UserRole, UserWindow,
 };
 use crate::state::AppState;
 use crate::user_sync::ADMIN;
@@ -183,7 +184,7 @@ impl ServerBackend {
             let bad = AuditEvent::count_kind(&mut conn, "sign_in.failed", from, to).await?;
             sign_ins_by_day.push((day.to_string(), unsigned(good), unsigned(bad)));
         }
-        let events = AuditEvent::list(&mut conn, "", None, HISTORY).await?;
+        let events = AuditEvent::list(&mut conn, &AuditFilter::default(), None, HISTORY).await?;
         Ok(Dashboard {
             users: self.count_users(&mut conn, &UserFilter::default()).await?,
             disabled_users: self.count_users(&mut conn, &disabled).await?,
@@ -228,13 +229,14 @@ impl ServerBackend {
         Ok(listing(grants, |(grant, _)| cursor("grants", String::new(), &grant.id), to_row))
     }
 
-    async fn event_list(&self, kind: String, after: Option<String>) -> Answer<Listing<EventRow>> {
+    async fn audit_page(&self, query: AuditQuery) -> Answer<AuditPage> {
         self.require_admin()?;
-        let before = after.and_then(|text| Cursor::decode(&text, "audit")).map(|cursor| cursor.id);
-        let kind = kind.replace('\0', "");
+        let before = query.after.as_deref().and_then(|text| Cursor::decode(text, "audit")).map(|cursor| cursor.id);
         let mut conn = self.conn().await?;
-        let events = AuditEvent::list(&mut conn, &kind, before.as_deref(), PAGE + 1).await?;
-        Ok(listing(events, |event| cursor("audit", String::new(), &event.id), event_row))
+        let events = AuditEvent::list(&mut conn, &audit_filter(&query), before.as_deref(), PAGE + 1).await?;
+        let listing = listing(events, |event| cursor("audit", String::new(), &event.id), event_row);
+        let actions = EVENTS.iter().map(|(kind, words)| ((*kind).to_owned(), (*words).to_owned())).collect();
+        Ok(AuditPage { listing, actions })
     }
 
     async fn health_checks(&self) -> Answer<Vec<HealthCheck>> {
@@ -290,8 +292,8 @@ impl Backend for ServerBackend {
         self.grant_list(after).await.map_err(|failure| failure.0)
     }
 
-    async fn audit(&self, kind: String, after: Option<String>) -> Result<Listing<EventRow>, PageError> {
-        self.event_list(kind, after).await.map_err(|failure| failure.0)
+    async fn audit(&self, query: AuditQuery) -> Result<AuditPage, PageError> {
+        self.audit_page(query).await.map_err(|failure| failure.0)
     }
 
     async fn health(&self) -> Result<Vec<HealthCheck>, PageError> {
@@ -306,6 +308,19 @@ pub(crate) fn user_filter(query: &UserQuery) -> UserFilter {
         status: query.status.map(|status| status_name(status).to_owned()),
         role: query.role.clone(),
         user_type: query.user_type.map(|user_type| type_name(user_type).to_owned()),
+    }
+}
+
+/// The filters of the log, for the table; `to` is a day that counts in full.
+pub(crate) fn audit_filter(query: &AuditQuery) -> AuditFilter {
+    let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let day = |text: &str| text.parse::<NaiveDate>().ok();
+    AuditFilter {
+        kind: text(&query.action),
+        actor: text(&query.actor),
+        subject: text(&query.target),
+        from: day(&query.from).map(|day| day.and_time(NaiveTime::MIN)),
+        to: day(&query.to).and_then(|day| day.succ_opt()).map(|day| day.and_time(NaiveTime::MIN)),
     }
 }
 

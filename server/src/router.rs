@@ -32,6 +32,7 @@ pub fn build(state: AppState) -> Router {
         .route("/theme", post(theme::choose))
         // Administrators.
         .route("/admin/users.csv", get(export::users))
+        .route("/admin/audit.csv", get(export::audit))
         .route("/admin/users/{id}/enable", post(admin::enable_user))
         .route("/admin/users/{id}/sign-out", post(admin::sign_out_user))
         .route("/admin/sessions/{id}/end", post(admin::end_session))

@@ -10,7 +10,7 @@ use crate::config::{BooleanColumn, Config, IdentityKey, SyncConfig, TextColumn};
 use crate::db::{DbConn, DbError, to_end};
 use crate::middleware::client::ClientInfo;
 use crate::models::{
-    NewAuditEvent, NewUser, RoleSource, User, grant_role, new_id, set_memberships, set_provider_roles,
+    NewAuditEvent, NewUser, RoleSource, User, changed_from, grant_role, new_id, set_memberships, set_provider_roles,
 };
 use crate::oidc::{Claims, GroupsClaim, SignIn};
 use crate::state::AppState;
@@ -116,12 +116,15 @@ async fn sync_in_txn(state: &AppState, conn: &mut DbConn, input: &SyncInput) -> 
     let fresh = new_user(&state.config, identity, &input.sign_in.claims, now);
     let user = fresh.upsert(conn).await?;
     sync_roles(state, conn, &user, input).await?;
-    sync_groups(state, conn, &user, input).await?;
+    let groups = sync_groups(state, conn, &user, input).await?;
     let resource = if state.oidc.is_entra() { tokens::GRAPH } else { tokens::PROVIDER };
     let config = &state.config.tokens;
     tokens::store_grant(conn, config, &user.id, resource, &input.sign_in.tokens, state.clock.now()).await?;
-    audit_sign_in(state, conn, input, known.as_ref(), &user).await?;
     let user = User::find(conn, &user.id).await?.unwrap_or(user);
+    audit_sign_in(state, conn, input, known.as_ref(), &user).await?;
+    if let Some(known) = &known {
+        audit_changes(state, conn, input, &user, changes(known, &user, &groups)).await?;
+    }
     Ok(SyncOutcome::SignedIn { created: known.is_none(), user: Box::new(user) })
 }
 
@@ -216,7 +219,7 @@ async fn sync_roles(state: &AppState, conn: &mut DbConn, user: &User, input: &Sy
         set_provider_roles(conn, &user.id, &roles, now).await?;
     }
     if state.config.sync.admin_users.contains(&input.sign_in.identity) {
-        grant_role(conn, &user.id, ADMIN, RoleSource::Local, now).await?;
+        grant_role(conn, &user.id, ADMIN, RoleSource::Local, "ADMIN_USERS", now).await?;
     }
     Ok(())
 }
@@ -237,12 +240,24 @@ fn provider_roles(config: &SyncConfig, input: &SyncInput) -> Option<BTreeSet<Str
     Some(config.role_mapping.iter().filter(|rule| holds(&rule.value)).map(|rule| rule.role.clone()).collect())
 }
 
-async fn sync_groups(state: &AppState, conn: &mut DbConn, user: &User, input: &SyncInput) -> Result<(), SyncError> {
+/// Groups that a sync added and removed, by object id.
+#[derive(Default)]
+struct GroupChanges {
+    added: Vec<String>,
+    removed: Vec<String>,
+}
+
+async fn sync_groups(
+    state: &AppState,
+    conn: &mut DbConn,
+    user: &User,
+    input: &SyncInput,
+) -> Result<GroupChanges, SyncError> {
     let Some(groups) = input.groups.as_ref().filter(|_| state.config.sync.mirror_groups) else {
-        return Ok(());
+        return Ok(GroupChanges::default());
     };
-    set_memberships(conn, &user.id, &user.realm, groups, state.clock.now_utc()).await?;
-    Ok(())
+    let (added, removed) = set_memberships(conn, &user.id, &user.realm, groups, state.clock.now_utc()).await?;
+    Ok(GroupChanges { added, removed })
 }
 
 /// Group ids of a sign-in: from the claim, from Graph on overage (all pages, E-25), or `None` when
@@ -275,16 +290,41 @@ async fn audit_sign_in(
     known: Option<&User>,
     user: &User,
 ) -> Result<(), SyncError> {
-    let mut detail = known.map(|known| changes(known, user)).unwrap_or_default();
+    let mut detail = Vec::new();
     if known.is_none() {
         detail.push(("first_sign_in", "true".to_owned()));
     }
     if input.groups.is_none() {
         detail.push(("groups", "kept as they were".to_owned()));
     }
+    audit(state, conn, input, "sign_in.succeeded", user, detail).await
+}
+
+/// An event of its own, so that one can look for what the provider changed; none without a change.
+async fn audit_changes(
+    state: &AppState,
+    conn: &mut DbConn,
+    input: &SyncInput,
+    user: &User,
+    changes: Vec<(&'static str, String)>,
+) -> Result<(), SyncError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    audit(state, conn, input, "user.synced", user, changes).await
+}
+
+async fn audit(
+    state: &AppState,
+    conn: &mut DbConn,
+    input: &SyncInput,
+    kind: &'static str,
+    user: &User,
+    detail: Vec<(&'static str, String)>,
+) -> Result<(), SyncError> {
     let who = (user.id.clone(), user.upn.clone());
     let event = NewAuditEvent {
-        kind: "sign_in.succeeded",
+        kind,
         actor: Some(who.clone()),
         subject: Some(who),
         address: input.client.address.to_string(),
@@ -294,21 +334,36 @@ async fn audit_sign_in(
     Ok(event.insert(conn, state.clock.now_utc()).await?)
 }
 
-/// What this sync changed about the person: old and new.
-fn changes(known: &User, user: &User) -> Vec<(&'static str, String)> {
+/// What this sync changed about the person: each column from what to what, and the groups.
+fn changes(known: &User, user: &User, groups: &GroupChanges) -> Vec<(&'static str, String)> {
+    let external = |user: &User| user.is_external.to_string();
     let pairs = [
-        ("upn", &known.upn, &user.upn),
-        ("display_name", &known.display_name, &user.display_name),
-        ("email", &known.email, &user.email),
-        ("user_type", &known.user_type, &user.user_type),
-        ("job_title", &known.job_title, &user.job_title),
-        ("department", &known.department, &user.department),
+        ("upn", known.upn.clone(), user.upn.clone()),
+        ("display_name", known.display_name.clone(), user.display_name.clone()),
+        ("email", known.email.clone(), user.email.clone()),
+        ("given_name", known.given_name.clone(), user.given_name.clone()),
+        ("family_name", known.family_name.clone(), user.family_name.clone()),
+        ("user_type", known.user_type.clone(), user.user_type.clone()),
+        ("job_title", known.job_title.clone(), user.job_title.clone()),
+        ("department", known.department.clone(), user.department.clone()),
+        ("is_external", external(known), external(user)),
+        ("roles", known.roles.clone(), user.roles.clone()),
     ];
-    pairs
-        .into_iter()
-        .filter(|(_, old, new)| old != new)
-        .map(|(name, old, new)| (name, format!("{old} → {new}")))
-        .collect()
+    let columns = pairs.into_iter().filter(|(_, old, new)| old != new);
+    let columns = columns.map(|(name, old, new)| (name, changed_from(&old, &new)));
+    let lists = [("groups_added", &groups.added), ("groups_removed", &groups.removed)];
+    let lists = lists.into_iter().filter(|(_, ids)| !ids.is_empty()).map(|(name, ids)| (name, listed(ids)));
+    columns.chain(lists).collect()
+}
+
+/// The first few of many ids, and how many there are.
+fn listed(ids: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let shown = ids.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match ids.len().checked_sub(SHOWN) {
+        None | Some(0) => shown,
+        Some(more) => format!("{shown} and {more} more"),
+    }
 }
 
 async fn audit_refusal(

@@ -2,7 +2,7 @@
 
 use leptos::prelude::*;
 
-use crate::components::facts::{dash, id, person, text, text_facts};
+use crate::components::facts::{dash, id, person, text};
 use crate::components::table::{headers, table};
 use crate::components::time::Now;
 use crate::model::EventRow;
@@ -20,7 +20,7 @@ fn event_row(row: EventRow, now: Now) -> impl IntoView + use<> {
         <tr>
             <td>{now.ago(&row.at)}</td>
             <td>{row.summary.clone()}<p class="cell-note muted"><code>{row.kind.clone()}</code></p></td>
-            <td class="breakable">{text(row.actor.clone())}</td>
+            <td class="breakable">{actor(row.actor.clone())}</td>
             <td class="breakable">{subject(&row)}</td>
             <td class="breakable">{text(row.address.clone())}</td>
             <td>{details(row)}</td>
@@ -35,19 +35,25 @@ fn subject(row: &EventRow) -> AnyView {
     person(&row.subject_id, &row.subject)
 }
 
+/// What changed, from what to what, and the request that it came with.
 fn details(row: EventRow) -> AnyView {
     if row.detail.is_empty() && row.request_id.is_empty() {
         return dash();
     }
-    let request =
-        (!row.request_id.is_empty()).then(|| view! { <p class="cell-note">"Request "{id(row.request_id)}</p> });
-    let detail = (!row.detail.is_empty()).then(|| text_facts(row.detail));
-    view! {
-        <details class="disclosure">
-            <summary>"Show"</summary>
-            {detail}
-            {request}
-        </details>
+    let facts = row
+        .detail
+        .into_iter()
+        .map(|(label, value)| view! { <li><span class="muted">{label.replace('_', " ")}</span>" "{value}</li> })
+        .collect_view();
+    let request = (!row.request_id.is_empty())
+        .then(|| view! { <li><span class="muted">"request "</span>{id(row.request_id)}</li> });
+    view! { <ul class="event-facts">{facts}{request}</ul> }.into_any()
+}
+
+fn actor(name: String) -> AnyView {
+    if name.is_empty() {
+        return dash();
     }
-    .into_any()
+    let query = serde_urlencoded::to_string([("actor", &name)]).unwrap_or_default();
+    view! { <a href=format!("/admin/audit?{query}")>{name}</a> }.into_any()
 }

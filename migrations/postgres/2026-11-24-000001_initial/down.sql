@@ -1,9 +1,12 @@
 DROP TABLE audit_events;
+DROP FUNCTION refuse_change;
 DROP TABLE graph_cache;
 DROP TABLE grants;
 DROP TABLE used_transactions;
 DROP TABLE sessions;
 DROP TABLE group_members;
 DROP TABLE groups;
+DROP TABLE role_mappings;
+DROP TABLE user_app_roles;
 DROP TABLE user_roles;
 DROP TABLE users;

@@ -42,9 +42,28 @@ CREATE TABLE user_roles (
     role       TEXT COLLATE "C" NOT NULL,
     source     TEXT COLLATE "C" NOT NULL CHECK (source IN ('provider', 'local')),
     granted_at TIMESTAMP NOT NULL,
+    -- Who granted it: a UPN, `command line`, a setting; empty for the provider.
+    granted_by TEXT COLLATE "C" NOT NULL DEFAULT '',
     PRIMARY KEY (user_id, role, source)
 );
 CREATE INDEX user_roles_by_role ON user_roles (role, user_id);
+
+-- App roles of the last sign-in, lower case: who would get a role by a mapping that is added later.
+CREATE TABLE user_app_roles (
+    user_id  TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    app_role TEXT COLLATE "C" NOT NULL,
+    PRIMARY KEY (user_id, app_role)
+);
+CREATE INDEX user_app_roles_by_app_role ON user_app_roles (app_role, user_id);
+
+-- Group or app role (lower case) to role, edited by administrators; ROLE_MAPPING adds to it.
+CREATE TABLE role_mappings (
+    value      TEXT COLLATE "C" NOT NULL,
+    role       TEXT COLLATE "C" NOT NULL,
+    created_by TEXT COLLATE "C" NOT NULL,
+    created_at TIMESTAMP NOT NULL,
+    PRIMARY KEY (value, role)
+);
 
 -- Groups by object id; the name is a cache.
 CREATE TABLE groups (
@@ -61,7 +80,7 @@ CREATE TABLE group_members (
     user_id  TEXT COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     PRIMARY KEY (user_id, group_id)
 );
-CREATE INDEX group_members_by_group ON group_members (group_id);
+CREATE INDEX group_members_by_group ON group_members (group_id, user_id);
 
 -- The cookie's value is never stored, only its SHA-256; `id` is for URLs and logs.
 CREATE TABLE sessions (
@@ -115,6 +134,9 @@ CREATE TABLE grants (
 );
 CREATE UNIQUE INDEX grants_by_user ON grants (user_id, resource);
 CREATE INDEX grants_due ON grants (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX grants_by_state ON grants (state, id);
+CREATE INDEX grants_retrying ON grants (id) WHERE failures > 0;
+CREATE INDEX grants_expiring ON grants (id) WHERE NOT has_refresh_token;
 
 -- What Microsoft Graph said last: `part` is me, manager or photo.
 CREATE TABLE graph_cache (
@@ -143,3 +165,10 @@ CREATE TABLE audit_events (
 );
 CREATE INDEX audit_events_by_subject ON audit_events (subject_id, id);
 CREATE INDEX audit_events_by_kind ON audit_events (kind, id);
+CREATE INDEX audit_events_by_actor ON audit_events (actor_id, id);
+CREATE INDEX audit_events_by_actor_name ON audit_events (lower(actor_name), id);
+CREATE INDEX audit_events_by_subject_name ON audit_events (lower(subject_name), id);
+CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'audit events are never changed'; END $$;
+CREATE TRIGGER audit_events_append_only BEFORE UPDATE ON audit_events
+    FOR EACH ROW EXECUTE FUNCTION refuse_change();

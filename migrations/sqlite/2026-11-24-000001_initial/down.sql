@@ -5,5 +5,7 @@ DROP TABLE used_transactions;
 DROP TABLE sessions;
 DROP TABLE group_members;
 DROP TABLE groups;
+DROP TABLE role_mappings;
+DROP TABLE user_app_roles;
 DROP TABLE user_roles;
 DROP TABLE users;

@@ -89,25 +89,33 @@ pub(super) fn event_row(event: AuditEvent) -> EventRow {
     }
 }
 
+/// Every kind of event with its words.
+pub(super) const EVENTS: [(&str, &str); 21] = [
+    ("sign_in.succeeded", "Signed in"),
+    ("sign_in.failed", "Sign-in refused"),
+    ("sign_out", "Signed out"),
+    ("sign_out.front_channel", "Signed out by the provider (front channel)"),
+    ("sign_out.back_channel", "Signed out by the provider (back channel)"),
+    ("sign_out.refused", "Logout token refused"),
+    ("user.synced", "Changed by the provider"),
+    ("user.disabled", "User disabled"),
+    ("user.enabled", "User enabled"),
+    ("user.signed_out", "Signed out everywhere"),
+    ("role.granted", "Role granted"),
+    ("role.revoked", "Role revoked"),
+    ("mapping.added", "Role mapping added"),
+    ("mapping.removed", "Role mapping removed"),
+    ("session.ended", "Session ended"),
+    ("grant.refreshed", "Tokens refreshed by hand"),
+    ("grant.forgotten", "Tokens forgotten"),
+    ("grant.revoked", "Grant revoked by the provider"),
+    ("grant.needs_sign_in", "Grant needs a sign-in"),
+    ("users.exported", "Users exported"),
+    ("audit.exported", "Audit log exported"),
+];
+
 fn event_summary(kind: &str) -> &'static str {
-    match kind {
-        "sign_in.succeeded" => "Signed in",
-        "sign_in.failed" => "Sign-in refused",
-        "sign_out" => "Signed out",
-        "sign_out.front_channel" | "sign_out.back_channel" => "Signed out by the provider",
-        "sign_out.refused" => "Logout token refused",
-        "user.disabled" => "User disabled",
-        "user.enabled" => "User enabled",
-        "user.signed_out" => "Signed out everywhere",
-        "role.granted" => "Role granted",
-        "role.revoked" => "Role revoked",
-        "users.exported" => "Users exported",
-        "session.ended" => "Session ended",
-        "grant.forgotten" => "Tokens forgotten",
-        "grant.revoked" => "Grant revoked by the provider",
-        "grant.needs_sign_in" => "Grant needs a sign-in",
-        _ => "Event",
-    }
+    EVENTS.iter().find(|(known, _)| *known == kind).map_or("Event", |(_, words)| words)
 }
 
 /// Name and value of each member of a JSON object; values that are no text as JSON.

@@ -12,7 +12,15 @@ diesel::table! {
     }
 }
 diesel::table! {
-    user_roles (user_id, role, source) { user_id -> Text, role -> Text, source -> Text, granted_at -> Timestamp, }
+    user_roles (user_id, role, source) {
+        user_id -> Text, role -> Text, source -> Text, granted_at -> Timestamp, granted_by -> Text,
+    }
+}
+diesel::table! {
+    user_app_roles (user_id, app_role) { user_id -> Text, app_role -> Text, }
+}
+diesel::table! {
+    role_mappings (value, role) { value -> Text, role -> Text, created_by -> Text, created_at -> Timestamp, }
 }
 diesel::table! {
     groups (id) { id -> Text, realm -> Text, object_id -> Text, name -> Text, seen_at -> Timestamp, }
@@ -52,11 +60,12 @@ diesel::table! {
 }
 
 diesel::joinable!(user_roles -> users (user_id));
+diesel::joinable!(user_app_roles -> users (user_id));
 diesel::joinable!(group_members -> users (user_id));
 diesel::joinable!(group_members -> groups (group_id));
 diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(grants -> users (user_id));
 diesel::joinable!(graph_cache -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
-    users, user_roles, groups, group_members, sessions, used_transactions, grants, graph_cache, audit_events
+    users, user_roles, user_app_roles, role_mappings, groups, group_members, sessions, used_transactions, grants, graph_cache, audit_events
 );

@@ -134,10 +134,13 @@ pub async fn refresh_now(Path(id): Path<String>, request: ActRequest) -> Result<
     let mut conn = state.db.conn().await?;
     let grant = Grant::find(&mut conn, &id).await?.ok_or(AppError::NotFound)?;
     drop(conn);
+    let user_id = grant.user_id.clone();
     let notice = match refresh_grant(state, grant).await? {
         RefreshOutcome::Refreshed => Notice::GrantRefreshed,
         _ => Notice::GrantNotRefreshed,
     };
+    let detail = vec![("result", notice.code().to_owned())];
+    acts::record(state, request.by(), "grant.refreshed", Some(&user_id), detail).await?;
     Ok(redirect_with(state, "/admin/grants", notice))
 }
 

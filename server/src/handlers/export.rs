@@ -1,18 +1,18 @@
 //! Lists as files: the same filters as on the page, every row, streamed.
 
-use app::model::UserQuery;
+use app::model::{AuditQuery, UserQuery};
 use app::query::sort_name;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use futures_util::{Stream, stream};
 
-use crate::acts::By;
-use crate::backend::user_filter;
+use crate::acts::{self, By};
+use crate::backend::{audit_filter, user_filter};
 use crate::csv_export::{Record, download};
 use crate::db::DbError;
 use crate::error::AppError;
 use crate::graph_sync::rfc3339;
-use crate::models::{NewAuditEvent, User, UserFilter, UserWindow};
+use crate::models::{AuditEvent, AuditFilter, User, UserFilter, UserWindow};
 use crate::state::AppState;
 
 /// Rows read at a time: what is in memory, and how long a connection is held.
@@ -52,6 +52,20 @@ pub async fn users(State(state): State<AppState>, by: By, RawQuery(query): RawQu
     download(&name, &USER_HEADER, user_batches(state, user_filter(&query), window))
 }
 
+const AUDIT_HEADER: [&str; 10] =
+    ["id", "at", "action", "actor_id", "actor", "target_id", "target", "address", "request_id", "detail"];
+
+/// `GET /admin/audit.csv`: the events that fit the filters of the log, newest first.
+///
+/// # Errors
+/// 503 when the database does not answer.
+pub async fn audit(State(state): State<AppState>, by: By, RawQuery(query): RawQuery) -> Result<Response, AppError> {
+    let query = AuditQuery::parse(query.as_deref().unwrap_or_default());
+    record(&state, by, "audit.exported", query.to_query_string()).await?;
+    let name = file_name(&state, "audit");
+    download(&name, &AUDIT_HEADER, event_batches(state, audit_filter(&query)))
+}
+
 /// `users-2026-11-25.csv`.
 fn file_name(state: &AppState, what: &str) -> String {
     format!("{what}-{}.csv", state.clock.now_utc().date())
@@ -59,17 +73,8 @@ fn file_name(state: &AppState, what: &str) -> String {
 
 /// An export takes personal data out of the application: who took which part is recorded first.
 async fn record(state: &AppState, by: By, kind: &'static str, filters: String) -> Result<(), AppError> {
-    let event = NewAuditEvent {
-        kind,
-        actor: Some(by.actor),
-        address: by.address,
-        request_id: by.request_id,
-        detail: vec![("filters", if filters.is_empty() { "none".to_owned() } else { filters })],
-        ..NewAuditEvent::default()
-    };
-    let mut conn = state.db.conn().await?;
-    event.insert(&mut conn, state.clock.now_utc()).await?;
-    Ok(())
+    let filters = if filters.is_empty() { "none".to_owned() } else { filters };
+    Ok(acts::record(state, by, kind, None, vec![("filters", filters)]).await?)
 }
 
 /// Pages of the list by key, each read when the one before has been sent; a connection is held only
@@ -94,6 +99,40 @@ fn user_batches(
             Ok(Some((users.into_iter().map(user_record).collect(), next)))
         }
     })
+}
+
+/// The same for the log.
+fn event_batches(
+    state: AppState,
+    filter: AuditFilter,
+) -> impl Stream<Item = Result<Vec<Record>, DbError>> + Send + 'static {
+    stream::try_unfold((None::<String>, true), move |(before, has_more)| {
+        let (state, filter) = (state.clone(), filter.clone());
+        async move {
+            if !has_more {
+                return Ok(None);
+            }
+            let mut conn = state.db.conn().await?;
+            let events = AuditEvent::list(&mut conn, &filter, before.as_deref(), i64::from(BATCH)).await?;
+            let next = (events.last().map(|event| event.id.clone()), events.len() == BATCH as usize);
+            Ok(Some((events.into_iter().map(event_record).collect(), next)))
+        }
+    })
+}
+
+fn event_record(event: AuditEvent) -> Record {
+    vec![
+        event.id,
+        rfc3339(event.at),
+        event.kind,
+        event.actor_id.unwrap_or_default(),
+        event.actor_name,
+        event.subject_id.unwrap_or_default(),
+        event.subject_name,
+        event.address,
+        event.request_id,
+        event.detail,
+    ]
 }
 
 fn user_record(user: User) -> Record {

@@ -4,15 +4,15 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
-use super::new_id;
-use crate::db::DbConn;
+use super::{event_id, first_event_id};
 use crate::db::schema::audit_events;
+use crate::db::{Backend, DbConn};
 
 /// An event, as stored.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
 #[diesel(table_name = audit_events)]
 pub struct AuditEvent {
-    /// UUID of version 7: orders by time.
+    /// UUID of version 7, made from the time of the event: its order is the order of time.
     pub id: String,
     /// When.
     pub at: NaiveDateTime,
@@ -62,7 +62,7 @@ impl NewAuditEvent {
         let detail: serde_json::Map<String, serde_json::Value> =
             self.detail.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
         let row = AuditEvent {
-            id: new_id(),
+            id: event_id(now),
             at: now,
             kind: self.kind.to_owned(),
             actor_id,
@@ -78,6 +78,13 @@ impl NewAuditEvent {
     }
 }
 
+/// Before and after of what an event changed: `member → guest`.
+#[must_use]
+pub fn changed_from(before: &str, after: &str) -> String {
+    let shown = |value: &str| if value.is_empty() { "nothing".to_owned() } else { value.to_owned() };
+    format!("{} → {}", shown(before), shown(after))
+}
+
 fn split(who: Option<(String, String)>) -> (Option<String>, String) {
     match who {
         Some((id, name)) => (Some(id), name),
@@ -85,25 +92,83 @@ fn split(who: Option<(String, String)>) -> (Option<String>, String) {
     }
 }
 
+/// Which events a list shows.
+#[derive(Clone, Debug, Default)]
+pub struct AuditFilter {
+    /// Exactly this kind.
+    pub kind: Option<String>,
+    /// Who did it: an id, or a name as it was then, in any case.
+    pub actor: Option<String>,
+    /// On whom, in the same way.
+    pub subject: Option<String>,
+    /// Not before.
+    pub from: Option<NaiveDateTime>,
+    /// Before.
+    pub to: Option<NaiveDateTime>,
+}
+
+diesel::define_sql_function! {
+    /// Lower case, of ASCII letters at least.
+    fn lower(text: diesel::sql_types::Text) -> diesel::sql_types::Text;
+}
+
+/// A query for events.
+pub type EventQuery = audit_events::BoxedQuery<'static, Backend>;
+
+/// Each filter is an index whose last column is the id, and a time is a range of ids: no list reads
+/// more than its page, however long the log is.
+fn filtered(filter: &AuditFilter) -> EventQuery {
+    let mut query = audit_events::table.into_boxed();
+    if let Some(kind) = &filter.kind {
+        query = query.filter(audit_events::kind.eq(kind.clone()));
+    }
+    if let Some(actor) = &filter.actor {
+        query = match is_id(actor) {
+            true => query.filter(audit_events::actor_id.eq(actor.to_ascii_lowercase())),
+            false => query.filter(lower(audit_events::actor_name).eq(lower(actor.clone()))),
+        };
+    }
+    if let Some(subject) = &filter.subject {
+        query = match is_id(subject) {
+            true => query.filter(audit_events::subject_id.eq(subject.to_ascii_lowercase())),
+            false => query.filter(lower(audit_events::subject_name).eq(lower(subject.clone()))),
+        };
+    }
+    if let Some(from) = filter.from {
+        query = query.filter(audit_events::id.ge(first_event_id(from)));
+    }
+    if let Some(to) = filter.to {
+        query = query.filter(audit_events::id.lt(first_event_id(to)));
+    }
+    query
+}
+
+fn is_id(text: &str) -> bool {
+    uuid::Uuid::parse_str(text).is_ok()
+}
+
 impl AuditEvent {
-    /// Up to `limit` events, newest first, before the id `before`, whose kind starts with `kind`.
+    /// Up to `limit` events that fit, newest first, before the id `before`.
     ///
     /// # Errors
     /// From the database.
-    pub async fn list(conn: &mut DbConn, kind: &str, before: Option<&str>, limit: i64) -> QueryResult<Vec<Self>> {
-        let mut query = audit_events::table.into_boxed();
-        if !kind.is_empty() {
-            // `.` follows a prefix; `/` is the next character: the range of all kinds below it.
-            query = query.filter(
-                audit_events::kind
-                    .eq(kind.to_owned())
-                    .or(audit_events::kind.ge(format!("{kind}.")).and(audit_events::kind.lt(format!("{kind}/")))),
-            );
-        }
+    pub async fn list(
+        conn: &mut DbConn,
+        filter: &AuditFilter,
+        before: Option<&str>,
+        limit: i64,
+    ) -> QueryResult<Vec<Self>> {
+        Self::page(filter, before, limit).select(Self::as_select()).load(conn).await
+    }
+
+    /// The query of [`Self::list`].
+    #[must_use]
+    pub fn page(filter: &AuditFilter, before: Option<&str>, limit: i64) -> EventQuery {
+        let mut query = filtered(filter);
         if let Some(before) = before {
             query = query.filter(audit_events::id.lt(before.to_owned()));
         }
-        query.order(audit_events::id.desc()).limit(limit).select(Self::as_select()).load(conn).await
+        query.order(audit_events::id.desc()).limit(limit)
     }
 
     /// Up to `limit` events on a user, newest first.
@@ -127,7 +192,7 @@ impl AuditEvent {
     pub async fn count_kind(conn: &mut DbConn, kind: &str, from: NaiveDateTime, to: NaiveDateTime) -> QueryResult<i64> {
         audit_events::table
             .filter(audit_events::kind.eq(kind))
-            .filter(audit_events::at.ge(from).and(audit_events::at.lt(to)))
+            .filter(audit_events::id.ge(first_event_id(from)).and(audit_events::id.lt(first_event_id(to))))
             .count()
             .get_result(conn)
             .await
@@ -139,7 +204,7 @@ impl AuditEvent {
     /// From the database.
     pub async fn purge(conn: &mut DbConn, before: NaiveDateTime, limit: i64) -> QueryResult<usize> {
         let ids: Vec<String> = audit_events::table
-            .filter(audit_events::at.lt(before))
+            .filter(audit_events::id.lt(first_event_id(before)))
             .select(audit_events::id)
             .order(audit_events::id)
             .limit(limit)

@@ -41,6 +41,8 @@ pub struct UserRole {
     pub source: String,
     /// Since when.
     pub granted_at: NaiveDateTime,
+    /// By whom; empty for the provider.
+    pub granted_by: String,
 }
 
 impl UserRole {
@@ -66,7 +68,7 @@ impl UserRole {
     }
 }
 
-/// Grants `role` from `source`; says whether it is new. Run it in a transaction.
+/// Grants `role` from `source`, in the name of `by`; says whether it is new. Run it in a transaction.
 ///
 /// # Errors
 /// From the database.
@@ -75,6 +77,7 @@ pub async fn grant_role(
     user_id: &str,
     role: &str,
     source: RoleSource,
+    by: &str,
     now: NaiveDateTime,
 ) -> QueryResult<bool> {
     let row = UserRole {
@@ -82,6 +85,7 @@ pub async fn grant_role(
         role: role.to_owned(),
         source: source.name().to_owned(),
         granted_at: now,
+        granted_by: by.to_owned(),
     };
     let added = diesel::insert_into(user_roles::table).values(&row).on_conflict_do_nothing().execute(conn).await?;
     update_effective(conn, user_id).await?;
@@ -120,7 +124,7 @@ pub async fn set_provider_roles(
         revoke_role(conn, user_id, role, RoleSource::Provider).await?;
     }
     for role in roles.difference(&held) {
-        grant_role(conn, user_id, role, RoleSource::Provider, now).await?;
+        grant_role(conn, user_id, role, RoleSource::Provider, "", now).await?;
     }
     Ok(held != *roles)
 }

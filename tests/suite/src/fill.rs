@@ -38,3 +38,24 @@ pub async fn db_fill(app: &TestApp, count: usize) {
         user.upsert(&mut conn).await.expect("a row");
     }
 }
+
+/// How SQLite goes about a query (with `?` for its values): the lines of `EXPLAIN QUERY PLAN`.
+///
+/// # Panics
+/// When the query is none.
+#[cfg(feature = "sqlite")]
+pub async fn db_plan(app: &TestApp, sql: &str) -> String {
+    use diesel_async::RunQueryDsl as _;
+
+    #[derive(diesel::QueryableByName)]
+    struct Line {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        detail: String,
+    }
+
+    let sql = sql.split("-- binds").next().unwrap_or_default();
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    let lines: Vec<Line> =
+        diesel::sql_query(format!("EXPLAIN QUERY PLAN {sql}")).load(&mut conn).await.expect("a query");
+    lines.into_iter().map(|line| line.detail).collect::<Vec<_>>().join("; ")
+}

@@ -12,7 +12,7 @@ use server::config::build::{Build, Database, Tenancy};
 use server::config::dotenv::Environment;
 use server::config::settings::Settings;
 use server::db::migrate;
-use server::models::{AuditEvent, Grant, User};
+use server::models::{AuditEvent, AuditFilter, Grant, User};
 use server::state::AppState;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -243,6 +243,7 @@ impl TestApp {
     /// Audit events whose kind starts with `kind`, newest first.
     pub async fn db_events(&self, kind: &str) -> Vec<AuditEvent> {
         let mut conn = self.state.db.conn().await.expect("a connection");
-        AuditEvent::list(&mut conn, kind, None, 200).await.expect("events")
+        let all = AuditEvent::list(&mut conn, &AuditFilter::default(), None, 1000).await.expect("events");
+        all.into_iter().filter(|event| event.kind.starts_with(kind)).collect()
     }
 }

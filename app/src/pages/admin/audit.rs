@@ -1,61 +1,112 @@
-//! `/admin/audit`: who did what, and when.
+//! `/admin/audit`: who did what, and when. Everything that the list shows is in its address.
 
 use leptos::prelude::*;
 
 use crate::backend::{backend, page_context};
+use crate::components::chips::{Chip, chips};
 use crate::components::empty::{none_fits, none_yet};
 use crate::components::error::loaded;
 use crate::components::events::events_table;
+use crate::components::flash::notices;
+use crate::components::form::option;
 use crate::components::layout::AdminPage;
 use crate::components::pager::Pager;
-use crate::model::{EventRow, Listing};
-use crate::query::parameter;
+use crate::model::{AuditPage, AuditQuery};
+use crate::query::address;
 
-/// Events, newest first, narrowed by the beginning of their kind.
+/// Events, newest first.
 pub(crate) fn page() -> AnyView {
     let backend = backend();
-    let query = page_context().query.clone();
-    let kind = parameter(&query, "kind").unwrap_or_default();
-    let after = parameter(&query, "after");
-    let is_first = after.is_none();
+    let query = AuditQuery::parse(&page_context().query);
     let data = async move {
-        let listing = backend.audit(kind.clone(), after).await?;
-        Ok(Found { kind, is_first, listing })
+        let page = backend.audit(query.clone()).await?;
+        Ok((query, page))
     };
     view! {
-        <AdminPage title="Audit" lead="Sign-ins, sign-outs, and what administrators changed. Events are never edited.">
+        <AdminPage title="Audit" lead="Sign-ins, sign-outs, syncs, and what administrators changed. Events are never edited.">
             {loaded(data, content)}
         </AdminPage>
     }
     .into_any()
 }
 
-struct Found {
-    kind: String,
-    is_first: bool,
-    listing: Listing<EventRow>,
-}
-
-fn content(found: Found) -> AnyView {
-    let Found { kind, is_first, listing } = found;
-    let pager = Pager::forward("/admin/audit", &[("kind", &kind)], is_first, listing.next.as_deref());
-    let list = match (listing.rows.is_empty(), kind.is_empty()) {
+fn content((query, page): (AuditQuery, AuditPage)) -> AnyView {
+    let AuditPage { listing, actions } = page;
+    let filters: Vec<_> = query.filters().into_iter().map(|(name, _, value)| (name, value)).collect();
+    let pager = Pager::forward("/admin/audit", &filters, query.after.is_none(), listing.next.as_deref());
+    let csv = address("/admin/audit.csv", &query.to_query_string());
+    let list = match (listing.rows.is_empty(), filters.is_empty()) {
         (false, _) => events_table("Events", listing.rows),
         (true, true) => none_yet("No events yet", "Sign-ins and changes appear here."),
-        (true, false) => none_fits("No event is of this kind", "/admin/audit"),
+        (true, false) => none_fits("No event fits these filters", "/admin/audit"),
     };
-    (filter_form(kind), list, pager.view("Pages of events")).into_any()
+    view! {
+        {notices(query.notices.clone())}
+        {filter_form(&query, &actions)}
+        {active_filters(&query, &actions)}
+        <div class="list-head">
+            <p class="result-count">"Newest first, times in UTC"</p>
+            <a class="list-export" href=csv>"Download as CSV"</a>
+        </div>
+        {list}
+        {pager.view("Pages of events")}
+    }
+    .into_any()
 }
 
-fn filter_form(kind: String) -> AnyView {
+fn active_filters(query: &AuditQuery, actions: &[(String, String)]) -> Option<AnyView> {
+    let chip = |(name, label, value): (&'static str, &'static str, &str)| Chip {
+        label,
+        value: if name == "action" { words(actions, value).to_owned() } else { value.to_owned() },
+        without: query.href_without(name),
+    };
+    chips(query.filters().into_iter().map(chip).collect(), "/admin/audit")
+}
+
+fn words<'a>(actions: &'a [(String, String)], kind: &'a str) -> &'a str {
+    actions.iter().find(|(known, _)| known == kind).map_or(kind, |(_, words)| words)
+}
+
+fn filter_form(query: &AuditQuery, actions: &[(String, String)]) -> AnyView {
+    let any = option("", "Anything", query.action.is_empty());
+    let unknown = Some(&query.action).filter(|kind| !kind.is_empty() && words(actions, kind) == kind.as_str());
+    let options = std::iter::once(any)
+        .chain(unknown.map(|kind| option(kind, kind, true)))
+        .chain(actions.iter().map(|(kind, words)| option(kind, words, *kind == query.action)))
+        .collect_view();
     view! {
         <form method="get" action="/admin/audit" role="search" class="filters" aria-label="Events">
-            <div class="field field-grow">
-                <label for="kind">"Kind begins with"</label>
-                <input id="kind" type="search" name="kind" value=kind maxlength="64" autocomplete="off" placeholder="sign_in"/>
+            {text_field("actor", "By", &query.actor, "User name or id")}
+            <div class="field">
+                <label for="action">"What"</label>
+                <select id="action" name="action">{options}</select>
             </div>
+            {text_field("target", "On", &query.target, "User name or id")}
+            {day_field("from", "From", &query.from)}
+            {day_field("to", "To", &query.to)}
             <button type="submit" class="button button-primary">"Filter"</button>
         </form>
+    }
+    .into_any()
+}
+
+fn text_field(name: &'static str, label: &'static str, value: &str, placeholder: &'static str) -> AnyView {
+    view! {
+        <div class="field field-narrow">
+            <label for=name>{label}</label>
+            <input id=name type="search" name=name value=value.to_owned() maxlength="200" autocomplete="off"
+                placeholder=placeholder/>
+        </div>
+    }
+    .into_any()
+}
+
+fn day_field(name: &'static str, label: &'static str, value: &str) -> AnyView {
+    view! {
+        <div class="field">
+            <label for=name>{label}</label>
+            <input id=name type="date" name=name value=value.to_owned()/>
+        </div>
     }
     .into_any()
 }

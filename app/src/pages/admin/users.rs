@@ -3,12 +3,12 @@
 use leptos::prelude::*;
 
 use crate::backend::{backend, page_context};
+use crate::components::chips::{Chip, chips};
 use crate::components::empty::{none_fits, none_yet};
 use crate::components::error::loaded;
 use crate::components::facts::DASH;
 use crate::components::flash::notices;
 use crate::components::form::{CsrfField, option};
-use crate::components::icon::{self, icon};
 use crate::components::layout::AdminPage;
 use crate::components::markup::Markup;
 use crate::components::pager::Pager;
@@ -44,7 +44,7 @@ fn content((query, page): (UserQuery, UserPage)) -> AnyView {
     view! {
         {notices(query.notices.clone())}
         {search_form(&query, &page.roles)}
-        {chips(&query)}
+        {active_filters(&query)}
         {results(&query, page)}
     }
     .into_any()
@@ -193,12 +193,11 @@ fn page_size_options(query: &UserQuery) -> Vec<AnyView> {
         .collect()
 }
 
-/// The active filters, each with a way to take it off, and one for all.
-fn chips(query: &UserQuery) -> Option<AnyView> {
-    if !query.is_filtered() {
-        return None;
-    }
-    let chips = [
+/// The active filters.
+fn active_filters(query: &UserQuery) -> Option<AnyView> {
+    let chip =
+        |label, value: &str, without: UserQuery| Chip { label, value: value.to_owned(), without: without.href() };
+    let active = [
         (!query.q.is_empty()).then(|| chip("Search", &query.q, UserQuery { q: String::new(), ..query.first_page() })),
         query
             .status
@@ -206,27 +205,7 @@ fn chips(query: &UserQuery) -> Option<AnyView> {
         query.role.as_deref().map(|role| chip("Role", role, UserQuery { role: None, ..query.first_page() })),
         query.user_type.map(|kind| chip("Type", type_name(kind), UserQuery { user_type: None, ..query.first_page() })),
     ];
-    let chips: Vec<AnyView> = chips.into_iter().flatten().collect();
-    Some(
-        view! {
-            <ul class="chips" aria-label="Active filters">
-                {chips}
-                <li><a class="chip-clear" href=query.without_filters().href()>"Clear all"</a></li>
-            </ul>
-        }
-        .into_any(),
-    )
-}
-
-fn chip(label: &'static str, value: &str, without: UserQuery) -> AnyView {
-    let remove = format!("Remove filter {label}: {value}");
-    view! {
-        <li class="chip">
-            <span>{label}": "<strong>{value.to_owned()}</strong></span>
-            <a href=without.href() aria-label=remove>{icon(icon::CROSS)}</a>
-        </li>
-    }
-    .into_any()
+    chips(active.into_iter().flatten().collect(), query.without_filters().href())
 }
 
 fn users_table(query: &UserQuery, rows: Vec<UserRow>) -> AnyView {

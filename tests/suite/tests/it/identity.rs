@@ -29,7 +29,7 @@ async fn e_01_a_renamed_person_keeps_their_row_and_the_change_is_recorded() {
     app.sign_in("member1").await;
     let after = app.db_user("renamed@contoso.example").await;
     assert_eq!(before.id, after.id);
-    let event = app.db_events("sign_in.succeeded").await.remove(0);
+    let event = app.db_events("user.synced").await.remove(0);
     assert!(event.detail.contains("member1@contoso.example → renamed@contoso.example"), "{}", event.detail);
 }
 
