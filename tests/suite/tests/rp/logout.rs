@@ -127,16 +127,22 @@ async fn logout_token(edit: Value, signing: Signing, status: u16) {
     let app = Setup::Generic.start().await;
     let browser = signs_in(&app).await;
     let control = app.emulator.control();
-    let mut claims = json!({
-        "iss": app.emulator.issuer(), "aud": app.emulator.client_id(), "iat": control.now(), "exp": control.now() + 120,
-        "jti": "a-jti", "events": {EVENT: {}}, "sid": sid(&app).await,
-    });
+    let mut claims = logout_claims(&app, &sid(&app).await);
     entra_emulator::merge_patch(&mut claims, &edit);
     let token = control.sign_jwt(json!({"typ": "logout+jwt"}), claims, signing);
     let answer = app.browser().post_raw("/auth/back-channel-logout", format!("logout_token={token}"), &[]).await;
     answer.assert_status(status);
     assert_eq!(answer.header("cache-control"), "no-store");
     browser.get("/profile").await.assert_status(if status == 200 { 303 } else { 200 });
+}
+
+/// The claims of a good logout token for this session of the provider.
+pub(crate) fn logout_claims(app: &TestApp, sid: &str) -> Value {
+    let now = app.emulator.control().now();
+    json!({
+        "iss": app.emulator.issuer(), "aud": app.emulator.client_id(), "iat": now, "exp": now + 120,
+        "jti": "a-jti", "events": {EVENT: {}}, "sid": sid,
+    })
 }
 
 /// The provider's id of the person's only session.

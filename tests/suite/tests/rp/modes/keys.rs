@@ -1,16 +1,22 @@
 //! The key set, and the endpoint that serves it.
 
-use entra_emulator::{Endpoint, Fault, KeySetShape, Rotation};
+use entra_emulator::{Endpoint, Fault, KeySetShape, Rotation, Signing};
 use serde_json::json;
 use suite::TestApp;
+use tokio::task::JoinSet;
 
 use super::errors::serves;
 use crate::case::{Case, case};
-use crate::setup::{Setup, merge, refuses_keys, without_kid};
+use crate::logout::logout_claims;
+use crate::setup::{PERSON, Setup, merge, refuses_keys, signs_in, without_kid};
 
 pub(crate) fn all() -> Vec<Case> {
     let mut all = accepted();
     all.extend(refused());
+    all.extend([
+        case("keys-rotated-under-fifty-sign-ins", rotated_under_fifty_sign_ins),
+        case("keys-unknown-in-a-flood", unknown_in_a_flood),
+    ]);
     all
 }
 
@@ -67,4 +73,42 @@ fn refused() -> Vec<Case> {
         endpoint("keys-slow-drip", Fault::Drip { milliseconds: 400 }, "provider.unavailable"),
         endpoint("keys-connection-closed", Fault::Close, "provider.unavailable"),
     ]
+}
+
+/// E-20: all of them need the new key at once, and one of them fetches it.
+async fn rotated_under_fifty_sign_ins() {
+    let app = Setup::Entra.start().await;
+    signs_in(&app).await;
+    let control = app.emulator.control();
+    control.auto_sign_in(&[PERSON]);
+    let mut responses = Vec::new();
+    for _ in 0..50 {
+        let browser = app.browser();
+        let response = browser.begin("/auth/sign-in").await;
+        responses.push((browser, response));
+    }
+    control.rotate_keys(Rotation::default());
+    let mut sign_ins = JoinSet::new();
+    for (browser, response) in responses {
+        sign_ins.spawn(async move { browser.deliver(response).await });
+    }
+    for answer in sign_ins.join_all().await {
+        answer.assert_status(303);
+    }
+    assert_eq!(control.count(Endpoint::Keys), 2, "the first set, and one with the new key");
+}
+
+/// E-20a: whoever can present a token chooses the name of its key.
+async fn unknown_in_a_flood() {
+    let app = Setup::Generic.start().await;
+    signs_in(&app).await;
+    let control = app.emulator.control();
+    for number in 0..200 {
+        let header = json!({"typ": "logout+jwt", "kid": format!("unknown-{number}")});
+        let token = control.sign_jwt(header, logout_claims(&app, "a-session"), Signing::Current);
+        let answer = app.browser().post_raw("/auth/back-channel-logout", format!("logout_token={token}"), &[]).await;
+        answer.assert_status(400);
+    }
+    assert_eq!(control.count(Endpoint::Keys), 6, "the first set, and five more");
+    signs_in(&app).await;
 }
