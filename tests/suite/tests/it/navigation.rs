@@ -180,24 +180,6 @@ async fn k_18_nothing_of_a_page_comes_along_with_the_way_to_sign_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn e_36_a_silent_try_that_fails_asks_the_person_and_never_loops() {
-    let app = TestApp::start().await;
-    let browser = app.browser();
-    let response = browser.begin("/auth/sign-in?prompt=none&next=/profile").await;
-    let answer = browser.deliver(response).await;
-    answer.assert_status(400);
-    let form = answer.form("/auth/sign-in");
-    assert!(form.fields.iter().all(|(name, value)| name != "prompt" || value != "none"), "{:?}", form.fields);
-    assert_eq!(app.emulator.control().count(Endpoint::Authorize), 1);
-
-    let to_provider = browser.submit(&form).await;
-    let at_provider = browser.get(to_provider.location().expect("to the provider").as_str()).await;
-    let answer = browser.pick(&at_provider, "member1").await;
-    answer.assert_status(303);
-    assert_eq!(answer.location_path(), "/profile", "where one wanted to be is not forgotten");
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn s_12_endpoints_that_move_are_followed_at_the_next_refresh() {
     let app = TestApp::start().await;
     app.sign_in("member1").await;
