@@ -1,12 +1,12 @@
 //! What only the older suite has.
 
-use entra_emulator::{Endpoint, Options, Signing, TokenEdit};
-use serde_json::json;
+use entra_emulator::{Endpoint, Fault, Options, Signing, TokenEdit};
+use serde_json::{Value, json};
 use suite::TestApp;
 
 use crate::basic::assert_authenticated_by_basic;
 use crate::case::{Case, case};
-use crate::setup::{Setup, merge, signs_in};
+use crate::setup::{PERSON, Setup, UPN, merge, signs_in};
 
 /// A JWE in compact serialization (RFC 7516, section 3.1) of the right shape.
 pub(crate) const JWE: &str =
@@ -24,6 +24,7 @@ pub(crate) fn all() -> Vec<Case> {
         ),
         case("rp-token_endpoint-client_secret_post", secret_in_the_body),
         case("rp-token_endpoint-private_key_jwt", signed_assertion),
+        case("rp-claims_request-id_token", claims_challenge),
         Setup::Generic.refuses_token(
             ENCRYPTION,
             TokenEdit { replace: Some(JWE.to_owned()), ..TokenEdit::default() },
@@ -61,4 +62,20 @@ async fn signed_assertion() {
     let exchange = app.emulator.control().requests_of(Endpoint::Token).remove(0);
     assert!(exchange.parameter("client_assertion").is_some());
     assert_eq!((exchange.parameter("client_secret"), exchange.header("authorization")), (None, None));
+}
+
+/// Entra asks for claims in an error: the next request has them as they were, and brings a token.
+async fn claims_challenge() {
+    let app = Setup::Entra.start().await;
+    let challenge = json!({"id_token": {"acrs": {"essential": true, "value": "c1"}}});
+    let fault = Fault::Aadsts { code: 50076, claims: Some(challenge.to_string()) };
+    app.emulator.control().fault_next(Endpoint::Token, 1, fault);
+    let browser = app.browser();
+    let again = browser.sign_in(PERSON).await;
+    let at_provider = browser.get(again.location().expect("to the provider").as_str()).await;
+    browser.pick(&at_provider, PERSON).await.assert_status(303);
+    browser.get("/profile").await.assert_status(200).assert_text(UPN);
+    let request = app.emulator.control().requests_of(Endpoint::Authorize).pop().expect("a request");
+    let sent: Value = serde_json::from_str(request.parameter("claims").expect("claims")).expect("JSON");
+    assert_eq!(sent, challenge);
 }
