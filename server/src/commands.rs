@@ -1,17 +1,21 @@
-//! The command line: `server serve | migrate | users … | keys …`.
+//! The command line: `server serve | migrate | doctor | entra-setup | users … | keys …`.
 
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
 
 use crate::acts::{self, Act, ActResult, By};
+use crate::config::build::Build;
 use crate::config::dotenv::Environment;
 use crate::config::settings::Settings;
 use crate::crypto::KeyRing;
 use crate::db::migrate;
+use crate::doctor::{self, Level};
+use crate::entra_setup::{Format, Registration};
 use crate::models::User;
 use crate::serve::{self, ServeError};
 use crate::state::AppState;
+use crate::tokens;
 
 /// A server-rendered web application behind Microsoft Entra ID.
 #[derive(Debug, Parser)]
@@ -27,13 +31,35 @@ enum Command {
     Serve(Box<Settings>),
     /// Bring the database's schema up to date and end
     Migrate(Box<Settings>),
+    /// Check settings, database, provider and registration, and say what to do; exit code 1 if something fails
+    Doctor(Box<DoctorArgs>),
+    /// Print how to register this application with Entra ID, from its settings
+    EntraSetup(Box<EntraSetupArgs>),
     /// Grant and revoke roles, disable and enable users
     Users(Box<UsersArgs>),
-    /// Make encryption keys
+    /// Make encryption keys, and change to a new one
     Keys {
         #[command(subcommand)]
         command: KeysCommand,
     },
+}
+
+#[derive(Debug, Args)]
+struct DoctorArgs {
+    /// Print the findings as JSON, for scripts
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    settings: Box<Settings>,
+}
+
+#[derive(Debug, Args)]
+struct EntraSetupArgs {
+    /// What to print
+    #[arg(value_enum, default_value_t = Format::Steps)]
+    format: Format,
+    #[command(flatten)]
+    settings: Box<Settings>,
 }
 
 #[derive(Debug, Args)]
@@ -80,6 +106,8 @@ enum KeysCommand {
         #[arg(long, default_value_t = default_key_id())]
         id: String,
     },
+    /// Seal every stored token anew with the first key of `TOKEN_ENCRYPTION_KEYS`, while the server runs
+    Rotate(Box<Settings>),
 }
 
 /// Today, so that a ring tells how old its keys are.
@@ -120,7 +148,10 @@ async fn run(cli: Cli, environment: Environment) -> Result<(), ServeError> {
         }
         Some(Command::Migrate(settings)) => migrate_with(&settings, &environment).await,
         Some(Command::Users(args)) => users_with(args.command, &environment).await,
+        Some(Command::Doctor(args)) => doctor_with(*args, &environment).await,
+        Some(Command::EntraSetup(args)) => entra_setup_with(&args, &environment),
         Some(Command::Keys { command: KeysCommand::New { id } }) => new_key(&id),
+        Some(Command::Keys { command: KeysCommand::Rotate(settings) }) => rotate_with(&settings, &environment).await,
         None => {
             // `server --flag` without a command never gets here: clap refuses it.
             drop(Cli::command().print_help());
@@ -129,20 +160,72 @@ async fn run(cli: Cli, environment: Environment) -> Result<(), ServeError> {
     }
 }
 
-#[cfg(all(feature = "dev-entra", debug_assertions))]
-async fn serve_with(mut settings: Settings, environment: &Environment) -> Result<(), ServeError> {
-    let io = |source| ServeError::Io { what: "starting the Entra emulator".to_owned(), source };
-    let entra = crate::dev::DevEntra::start_if_needed(&mut settings).map_err(io)?;
-    let dev = entra
-        .as_ref()
-        .map(|entra| serve::DevSignIn { base_url: entra.base_url().to_owned(), personas: entra.personas() });
-    let state = serve::build(&settings, environment, dev.as_ref())?;
-    serve::serve(state, dev).await
+async fn serve_with(settings: Settings, environment: &Environment) -> Result<(), ServeError> {
+    let provider = Provider::start_if_needed(settings)?;
+    let state = serve::build(&provider.settings, environment, provider.sign_in.as_ref())?;
+    serve::serve(state, provider.sign_in.clone()).await
 }
 
-#[cfg(not(all(feature = "dev-entra", debug_assertions)))]
-async fn serve_with(settings: Settings, environment: &Environment) -> Result<(), ServeError> {
-    serve::serve(serve::build(&settings, environment, None)?, None).await
+/// The settings with who signs people in: in a debug build without any, the emulator, for as long
+/// as this lives.
+struct Provider {
+    settings: Settings,
+    sign_in: Option<serve::DevSignIn>,
+    #[cfg(all(feature = "dev-entra", debug_assertions))]
+    _emulator: Option<crate::dev::DevEntra>,
+}
+
+impl Provider {
+    #[cfg(all(feature = "dev-entra", debug_assertions))]
+    fn start_if_needed(mut settings: Settings) -> Result<Self, ServeError> {
+        let io = |source| ServeError::Io { what: "starting the Entra emulator".to_owned(), source };
+        let emulator = crate::dev::DevEntra::start_if_needed(&mut settings).map_err(io)?;
+        let sign_in = emulator
+            .as_ref()
+            .map(|entra| serve::DevSignIn { base_url: entra.base_url().to_owned(), personas: entra.personas() });
+        Ok(Self { settings, sign_in, _emulator: emulator })
+    }
+
+    #[cfg(not(all(feature = "dev-entra", debug_assertions)))]
+    #[expect(clippy::unnecessary_wraps, reason = "the other one can fail")]
+    fn start_if_needed(settings: Settings) -> Result<Self, ServeError> {
+        Ok(Self { settings, sign_in: None })
+    }
+}
+
+async fn doctor_with(args: DoctorArgs, environment: &Environment) -> Result<(), ServeError> {
+    let provider = Provider::start_if_needed(*args.settings)?;
+    let state = serve::build(&provider.settings, environment, provider.sign_in.as_ref())?;
+    let findings = doctor::examine(&state).await;
+    match args.json {
+        true => say(&serde_json::to_string_pretty(&findings).unwrap_or_default()),
+        false => say(&doctor::in_words(&findings)),
+    }
+    let failed = findings.iter().filter(|finding| finding.level == Level::Failure).count();
+    match failed {
+        0 => Ok(()),
+        1 => Err(ServeError::Command("1 check failed".to_owned())),
+        _ => Err(ServeError::Command(format!("{failed} checks failed"))),
+    }
+}
+
+fn entra_setup_with(args: &EntraSetupArgs, environment: &Environment) -> Result<(), ServeError> {
+    let build = Build::current(&args.settings, false);
+    let config = args.settings.validate_registration(&build, environment).map_err(ServeError::Settings)?;
+    let registration = Registration::new(&config, app::brand::TITLE, crate::defaults::API);
+    let text = registration.write(args.format).map_err(|error| ServeError::Command(error.to_string()))?;
+    say(text.trim_end());
+    Ok(())
+}
+
+async fn rotate_with(settings: &Settings, environment: &Environment) -> Result<(), ServeError> {
+    let state = serve::build_for_command(settings, environment)?;
+    let rotation = tokens::rotate(&state).await?;
+    say(&format!("sealed anew: {}; had the first key already: {}", rotation.resealed, rotation.current));
+    match rotation.unreadable.as_slice() {
+        [] => Ok(()),
+        ids => Err(ServeError::Command(format!("no key of the ring opens the grants {}", ids.join(", ")))),
+    }
 }
 
 async fn migrate_with(settings: &Settings, environment: &Environment) -> Result<(), ServeError> {

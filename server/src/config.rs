@@ -224,6 +224,28 @@ pub enum ResponseMode {
     FormPost,
 }
 
+/// What an app registration in Entra has to say.
+#[derive(Clone, Debug)]
+pub struct RegistrationConfig {
+    /// `PUBLIC_URL`.
+    pub public_url: PublicUrl,
+    /// Whose accounts sign in.
+    pub accounts: Accounts,
+    /// `ENTRA_SCOPES`.
+    pub scopes: Vec<String>,
+}
+
+/// The supported account types of a registration (`signInAudience`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accounts {
+    /// Of the one tenant in which it is registered.
+    OneTenant,
+    /// Of any organisation; `ENTRA_ALLOWED_TENANTS` chooses among them.
+    SeveralTenants,
+    /// Of any organisation, and personal ones.
+    WithPersonal,
+}
+
 /// Lifetimes of a session.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionConfig {

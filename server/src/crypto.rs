@@ -98,6 +98,12 @@ impl KeyRing {
         self.keys.first().map(|(id, _)| id.as_str()).unwrap_or_default()
     }
 
+    /// Whether `sealed` was sealed with the key that seals now.
+    #[must_use]
+    pub fn is_current(&self, sealed: &[u8]) -> bool {
+        split_sealed(sealed).is_some_and(|(id, _, _)| id == self.current_id().as_bytes())
+    }
+
     /// Encrypts `plaintext` for the place named by `associated_data`.
     ///
     /// # Errors

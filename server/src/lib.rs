@@ -33,6 +33,8 @@ pub mod defaults;
 #[cfg(all(feature = "dev-entra", debug_assertions))]
 pub mod dev;
 pub mod device;
+pub mod doctor;
+pub mod entra_setup;
 pub mod error;
 pub mod graph;
 pub mod graph_sync;

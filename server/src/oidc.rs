@@ -13,6 +13,7 @@ mod callback;
 mod claims;
 mod credential;
 mod error;
+mod examine;
 mod flow;
 mod id_token;
 mod jwt;
@@ -42,6 +43,7 @@ pub use self::claims::{Claims, GroupsClaim};
 pub use self::error::{
     CallbackFault, CredentialFault, Endpoint, KeysFault, MetadataFault, OidcError, RequestFault, TokenFault,
 };
+pub use self::examine::RedirectUriAnswer;
 pub use self::flow::SignIn;
 pub use self::logout::{EndSession, LogoutToken};
 pub use self::provider_error::ProviderError;

@@ -2,8 +2,10 @@
 //! before they expire. Tokens leave it only for a call to the provider or to Graph.
 
 mod refresh;
+mod rotate;
 
 pub use refresh::{RefreshOutcome, refresh_due, refresh_grant};
+pub use rotate::{Rotation, rotate};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
 use rand::Rng as _;

@@ -3,7 +3,7 @@
 use super::build::{Build, Tenancy};
 use super::parse::{self, Parsed, SECOND};
 use super::reader::Reader;
-use super::{IdentityKey, ProviderConfig, ProviderKind, ResponseMode, Tenant, credential, urls};
+use super::{Accounts, IdentityKey, ProviderConfig, ProviderKind, ResponseMode, Tenant, credential, urls};
 
 const ISSUER: &str = "OIDC_ISSUER";
 const TENANT: &str = "ENTRA_TENANT_ID";
@@ -113,6 +113,21 @@ fn scopes(reader: &mut Reader<'_>, build: &Build) -> Option<Vec<String>> {
     }
     let default = if build.graph && !is_generic(reader) { GRAPH_SCOPES } else { PLAIN_SCOPES };
     parse::scopes(default).ok()
+}
+
+/// Whose accounts a registration of this application is for, and the scopes that it asks for.
+pub(super) fn registration(reader: &mut Reader<'_>, build: &Build) -> Option<(Accounts, Vec<String>)> {
+    if is_generic(reader) {
+        return reader.refuse([ISSUER], "names another provider than Entra; register there, with /auth/callback");
+    }
+    let shared = build.tenancy == Tenancy::Multi;
+    let accounts = match reader.given(TENANT) {
+        Some("common") => Accounts::WithPersonal,
+        Some("organizations") => Accounts::SeveralTenants,
+        None if shared => Accounts::SeveralTenants,
+        _ => Accounts::OneTenant,
+    };
+    Some((accounts, scopes(reader, build)?))
 }
 
 /// `ADMIN_USERS`: `tid/oid,…`, or `issuer#sub,…` with another provider.

@@ -7,8 +7,8 @@ use super::problems::{Problem, Problems};
 use super::reader::Reader;
 use super::settings::Settings;
 use super::{
-    AdminActsConfig, Config, DatabaseConfig, HttpConfig, OnGrantRevoked, PublicUrl, RateLimit, SessionConfig,
-    SyncConfig, TokenConfig, credential, database, dev_keys, names, provider, urls,
+    AdminActsConfig, Config, DatabaseConfig, HttpConfig, OnGrantRevoked, PublicUrl, RateLimit, RegistrationConfig,
+    SessionConfig, SyncConfig, TokenConfig, credential, database, dev_keys, names, provider, urls,
 };
 use crate::crypto::KeyRing;
 
@@ -47,6 +47,23 @@ impl Settings {
             let database = database_config(reader, build);
             let keys = keys(reader, build);
             database.zip(keys)
+        })
+    }
+
+    /// What the registration with Entra has to say, for `server entra-setup`: there is none yet.
+    ///
+    /// # Errors
+    /// As [`Settings::validate`].
+    pub fn validate_registration(
+        &self,
+        build: &Build,
+        environment: &Environment,
+    ) -> Result<RegistrationConfig, Problems> {
+        self.read(environment, |reader| {
+            let public_url = public_url(reader);
+            let registration = provider::registration(reader, build);
+            let (accounts, scopes) = registration?;
+            Some(RegistrationConfig { public_url: public_url?, accounts, scopes })
         })
     }
 

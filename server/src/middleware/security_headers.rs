@@ -13,7 +13,7 @@ use url::Url;
 use crate::crypto::{self, CryptoError};
 
 /// The one page that the provider may frame (OpenID Connect Front-Channel Logout 1.0, section 3).
-const FRONT_CHANNEL_LOGOUT: &str = "/auth/front-channel-logout";
+pub const FRONT_CHANNEL_LOGOUT: &str = "/auth/front-channel-logout";
 
 /// Two years, as the HSTS preload list asks for at least one.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");

@@ -193,6 +193,25 @@ impl Grant {
             .await
     }
 
+    /// Up to `limit` ids of grants, in order, after `after`.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn ids(conn: &mut DbConn, after: &str, limit: i64) -> QueryResult<Vec<String>> {
+        grants::table.filter(grants::id.gt(after)).order(grants::id).limit(limit).select(grants::id).load(conn).await
+    }
+
+    /// Replaces the sealed text if it is still the one that was read; `false` when it is not. The
+    /// version stays, since nothing about the grant has changed.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn reseal(&self, conn: &mut DbConn, sealed: Vec<u8>) -> QueryResult<bool> {
+        let same = grants::id.eq(&self.id).and(grants::sealed.eq(&self.sealed));
+        let written = diesel::update(grants::table.filter(same)).set(grants::sealed.eq(sealed)).execute(conn).await?;
+        Ok(written > 0)
+    }
+
     /// How many grants are in this state.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ mod exports;
 mod grants;
 mod identity;
 mod navigation;
+mod operations;
 mod profile;
 mod requirements;
 mod sessions;

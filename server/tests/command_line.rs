@@ -1,0 +1,65 @@
+//! The commands of the binary that need no database.
+#![expect(clippy::expect_used, reason = "what goes wrong here is a failed test")]
+
+use std::process::{Command, Output};
+
+/// Runs `server` in an empty folder, with these settings and no others.
+fn server(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_server"));
+    command.args(arguments).env_clear().envs(settings.iter().copied()).current_dir(folder.path());
+    command.output().expect("it runs")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).expect("text")
+}
+
+#[test]
+fn keys_new_prints_one_key_and_never_the_same() {
+    let key = || text(&server(&["keys", "new", "--id", "k1"], &[]).stdout);
+    let (first, second) = (key(), key());
+    assert!(first.starts_with("k1:") && first.lines().count() == 1, "{first}");
+    assert_ne!(first, second);
+}
+
+#[test]
+fn entra_setup_follows_from_the_settings_before_there_is_a_registration() {
+    let settings = [("PUBLIC_URL", "https://portal.example"), ("ENTRA_TENANT_ID", "organizations")];
+    for (format, needed) in [
+        ("steps", "Web, https://portal.example/auth/callback"),
+        ("az", "--sign-in-audience AzureADMultipleOrgs"),
+        ("terraform", "sign_in_audience        = \"AzureADMultipleOrgs\""),
+    ] {
+        let output = server(&["entra-setup", format], &settings);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        assert!(text(&output.stdout).contains(needed), "{format}: {}", text(&output.stdout));
+    }
+}
+
+#[test]
+fn entra_setup_refuses_another_provider() {
+    let output = server(&["entra-setup"], &[("OIDC_ISSUER", "https://op.example")]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("OIDC_ISSUER"));
+}
+
+#[test]
+fn the_script_for_the_azure_cli_is_a_shell_script() {
+    let script = text(&server(&["entra-setup", "az"], &[("PUBLIC_URL", "https://portal.example")]).stdout);
+    let checked = Command::new("bash").args(["-n", "-c", &script]).output().expect("bash");
+    assert!(checked.status.success(), "{}", text(&checked.stderr));
+}
+
+#[test]
+fn k_04_wrong_settings_stop_every_command_with_all_problems_at_once() {
+    let settings = [("PUBLIC_URL", "http://app.example"), ("ENTRA_VALIDATE", "off"), ("HTTP_TIMEOUT", "soon")];
+    for arguments in [&["serve"][..], &["doctor"], &["keys", "rotate"]] {
+        let output = server(arguments, &settings);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let problems = text(&output.stderr);
+        for name in ["PUBLIC_URL", "ENTRA_VALIDATE", "HTTP_TIMEOUT"] {
+            assert!(problems.contains(name), "{arguments:?}: {problems}");
+        }
+    }
+}
