@@ -288,3 +288,13 @@ async fn logins_of_the_past_do_not_hinder() {
     kit.emulator.control().auto_sign_in(&[]);
     assert_eq!(kit.authorize(&kit.request(), None).await.status(), StatusCode::OK, "the picker is back");
 }
+
+#[tokio::test]
+async fn responses_name_the_issuer_on_demand() {
+    let kit = Kit::new();
+    kit.emulator.control().set_response_iss(true);
+    let answer = kit.pick("member1", &kit.request()).await;
+    assert_eq!(answer.get("iss"), kit.emulator.issuer());
+    let document = kit.get_json(&kit.tenant_url("v2.0/.well-known/openid-configuration")).await;
+    assert_eq!(document["authorization_response_iss_parameter_supported"], true);
+}
