@@ -171,7 +171,7 @@ async fn credential(state: &AppState) -> Finding {
             let advice = "Tokens of the application's own exist in one tenant. Sign in once to see.";
             return Finding::warning("credential", format!("{kind}: not tried at a shared endpoint"), advice);
         }
-        ProviderKind::Entra { .. } => Some(graph_default(state)),
+        ProviderKind::Entra { .. } => Some(default_scope(state)),
         ProviderKind::Generic { .. } => None,
     };
     match state.oidc.examine_credential(scope.as_deref()).await {
@@ -180,10 +180,11 @@ async fn credential(state: &AppState) -> Finding {
     }
 }
 
-/// What the application may have in its own name at Graph.
-fn graph_default(state: &AppState) -> String {
-    let base = state.config.graph_url.as_ref().map_or("https://graph.microsoft.com", |url| url.as_str());
-    format!("{}/.default", base.trim_end_matches('/'))
+/// What the application may have in its own name at Graph, or without Graph at itself: no cloud's address is
+/// written here (E-14).
+fn default_scope(state: &AppState) -> String {
+    let resource = state.config.graph_url.as_ref().map_or(state.config.provider.client_id.as_str(), |url| url.as_str());
+    format!("{}/.default", resource.trim_end_matches('/'))
 }
 
 fn credential_kind(credential: &ClientCredential) -> &'static str {
