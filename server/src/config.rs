@@ -103,6 +103,13 @@ impl PublicUrl {
         format!("{}{path}", self.origin())
     }
 
+    /// Path and query of `url`, if it is one of this application, or a path; as a browser reads it.
+    #[must_use]
+    pub fn own_path(&self, url: &str) -> Option<String> {
+        let url = self.url.join(url).ok().filter(|url| url.origin() == self.url.origin())?;
+        Some(url[url::Position::BeforePath..].to_owned())
+    }
+
     /// The URL itself.
     #[must_use]
     pub fn url(&self) -> &Url {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::PublicUrl;
 use crate::middleware::guard::safe_next;
 use crate::oidc::{BeginOptions, Prompt};
 use crate::pages::{Intro, SignInRequest};
@@ -22,23 +23,37 @@ pub struct SignInFields {
     domain_hint: Option<String>,
     max_age: Option<String>,
     auth_context: Option<String>,
+    // When a third party begins the sign-in (OIDC Core section 4); not kept.
+    #[serde(skip_serializing)]
+    iss: Option<String>,
+    #[serde(skip_serializing)]
+    target_link_uri: Option<String>,
 }
 
 impl SignInFields {
     /// Drops what is not ours to follow: a `next` that leads elsewhere, an unknown prompt, an age that is no number of
-    /// seconds, blanks.
+    /// seconds, blanks. A target on `public_url` serves as `next`.
     #[must_use]
-    pub fn cleaned(self) -> Self {
+    pub fn cleaned(self, public_url: &PublicUrl) -> Self {
         let text =
             |value: Option<String>| value.map(|v| v.trim().to_owned()).filter(|v| !v.is_empty() && v.len() <= MAX_TEXT);
+        let next = self.next.or_else(|| public_url.own_path(self.target_link_uri.as_deref()?));
         Self {
-            next: Some(safe_next(self.next.as_deref())).filter(|next| next != "/"),
+            next: Some(safe_next(next.as_deref())).filter(|next| next != "/"),
             prompt: self.prompt.filter(|prompt| Prompt::parse(prompt).is_some()),
             login_hint: text(self.login_hint),
             domain_hint: text(self.domain_hint),
             max_age: self.max_age.filter(|age| age.parse::<u32>().is_ok()),
             auth_context: text(self.auth_context),
+            iss: self.iss,
+            target_link_uri: None,
         }
+    }
+
+    /// The provider with which a third party wants the person to sign in.
+    #[must_use]
+    pub fn issuer(&self) -> Option<&str> {
+        self.iss.as_deref()
     }
 
     /// Where to go afterwards: a path of this application.

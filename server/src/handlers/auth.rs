@@ -29,16 +29,30 @@ use crate::viewer::{CurrentUser, MaybeUser};
 /// Where the provider sends the browser back to; registered with it as the redirect URI.
 pub const CALLBACK_PATH: &str = "/auth/callback";
 
-/// `GET /auth/sign-in`.
+const OTHER_ISSUER: &str =
+    "The link that brought you here is for signing in with another provider than this application's.";
+
+/// `GET /auth/sign-in`; also where another site begins a sign-in (OIDC Core section 4).
+///
+/// The page starts nothing by itself, so that nobody is signed in unawares
+/// (`security.md` H-11): what was asked for goes along when the person presses the button.
 ///
 /// # Errors
-/// When the page cannot be rendered.
+/// 400 when the sign-in is to be with another provider, and when the page cannot be rendered.
 pub async fn sign_in_page(
     State(state): State<AppState>,
+    Extension(RequestId(request_id)): Extension<RequestId>,
     headers: HeaderMap,
     query: Result<Query<SignInFields>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, AppError> {
-    let fields = query.map(|Query(fields)| fields).unwrap_or_default().cleaned();
+    let fields = query.map(|Query(fields)| fields).unwrap_or_default().cleaned(&state.config.public_url);
+    if let Some(issuer) = fields.issuer() {
+        match state.oidc.signs_in_for(issuer).await {
+            Ok(true) => {}
+            Ok(false) => return Err(AppError::bad_request(OTHER_ISSUER)),
+            Err(error) => return failed_page(&state, &headers, &request_id, &error, &fields),
+        }
+    }
     let problem = (!state.oidc.status().is_ready() && has_failed(&state)).then_some(
         "The sign-in service does not answer right now. You can try; it usually works again within a minute.",
     );
@@ -72,7 +86,7 @@ pub async fn begin(
     form: Result<Form<SignInFields>, axum::extract::rejection::FormRejection>,
 ) -> Result<Response, AppError> {
     let Form(fields) = form?;
-    let mut fields = fields.cleaned();
+    let mut fields = fields.cleaned(&state.config.public_url);
     if let Some(viewer) = viewer.as_ref().filter(|_| fields.is_step_up()) {
         fields.suggest(viewer.signed_in.login_hint.as_deref().unwrap_or(&viewer.user.upn));
     }

@@ -75,6 +75,14 @@ impl OidcClient {
         }
     }
 
+    /// Whether people sign in here with `issuer`, which a third party names (OIDC Core section 4).
+    ///
+    /// # Errors
+    /// [`OidcError`] when the provider's metadata is not to be had.
+    pub async fn signs_in_for(&self, issuer: &str) -> Result<bool, OidcError> {
+        Ok(self.is_issuer(&*self.metadata().await?, issuer))
+    }
+
     /// `iss` against mix-up (RFC 9207, section 2.4), on answers with a code and with an error alike.
     fn check_response_issuer(&self, metadata: &Metadata, callback: &CallbackParams) -> Result<(), CallbackFault> {
         match callback.iss.as_deref() {

@@ -190,3 +190,86 @@ async fn s_30_sign_out_needs_the_form_of_the_session_and_works_with_the_provider
     browser.submit(&profile.form("/auth/sign-out")).await.assert_status(303);
     browser.get("/profile").await.assert_status(303);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn core_4_a_third_party_begins_a_sign_in_that_the_person_goes_on_with() {
+    let app = TestApp::builder().generic().start().await;
+    let browser = app.browser();
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("iss", &app.emulator.issuer())
+        .append_pair("login_hint", "member1@contoso.example")
+        .append_pair("target_link_uri", &format!("{}/profile?x=1", app.origin()))
+        .finish();
+    let cross_site =
+        [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "navigate"), ("referer", "https://x.example/")];
+    let page = browser.get_with(&format!("/auth/sign-in?{query}"), &cross_site).await;
+    page.assert_status(200);
+    assert!(browser.cookie_names().is_empty(), "h_11: nothing has begun");
+    let form = page.form("/auth/sign-in");
+    let field = |name: &str| form.fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    assert_eq!(field("next"), Some("/profile?x=1"));
+    assert_eq!(field("login_hint"), Some("member1@contoso.example"));
+
+    let to_provider = browser.submit(&form).await.location().expect("to the provider");
+    assert!(to_provider.query_pairs().any(|pair| pair == ("login_hint".into(), "member1@contoso.example".into())));
+    let answer = browser.sign_in_at(&format!("/auth/sign-in?{query}"), "member1").await;
+    assert_eq!(answer.location_path(), "/profile?x=1");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn core_4_another_issuer_is_a_clear_error() {
+    for app in [TestApp::start().await, TestApp::builder().generic().start().await] {
+        let browser = app.browser();
+        let long = "x".repeat(1_000);
+        for issuer in ["https://evil.example", "", "%00", &long] {
+            let page = browser.get(&format!("/auth/sign-in?iss={issuer}")).await;
+            page.assert_status(400).assert_text("another provider");
+        }
+        browser.get(&format!("/auth/sign-in?iss={}", app.emulator.issuer())).await.assert_status(200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn k_02_target_link_uri_leads_to_this_origin_or_home() {
+    let app = TestApp::start().await;
+    let own = app.origin().to_owned();
+    for (target, expected) in [
+        (format!("{own}/profile"), Some("/profile")),
+        (format!("{own}/admin/users?q=a%20b#top"), Some("/admin/users?q=a%20b#top")),
+        ("/profile".to_owned(), Some("/profile")),
+        (own.clone(), None),
+        (format!("{own}.evil.example/profile"), None),
+        (format!("{own}@evil.example/profile"), None),
+        (format!("{own}//evil.example"), None),
+        (format!("{own}/\\evil.example"), None),
+        (format!("{own}/auth/sign-out"), None),
+        ("https://evil.example/profile".to_owned(), None),
+        ("//evil.example/profile".to_owned(), None),
+        ("\\\\evil.example/profile".to_owned(), None),
+        ("javascript:alert(1)".to_owned(), None),
+        ("data:text/html,x".to_owned(), None),
+    ] {
+        let query =
+            url::form_urlencoded::Serializer::new(String::new()).append_pair("target_link_uri", &target).finish();
+        let page = app.browser().get(&format!("/auth/sign-in?{query}")).await;
+        page.assert_status(200);
+        let form = page.form("/auth/sign-in");
+        let next = form.fields.iter().find(|(name, _)| name == "next").map(|(_, value)| value.as_str());
+        assert_eq!(next, expected, "{target}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h_11_no_get_and_no_post_from_elsewhere_starts_a_sign_in() {
+    let app = TestApp::start().await;
+    let browser = app.browser();
+    for site in ["cross-site", "same-site", "same-origin", "none"] {
+        let page = browser.get_with("/auth/sign-in?next=/profile", &[("sec-fetch-site", site)]).await;
+        page.assert_status(200);
+    }
+    for headers in [[("sec-fetch-site", "cross-site")], [("sec-fetch-site", "same-site")], [("origin", "null")]] {
+        browser.post_raw("/auth/sign-in", "iss=x".to_owned(), &headers).await.assert_status(403);
+    }
+    assert!(browser.cookie_names().is_empty());
+    assert_eq!(app.emulator.control().count(entra_emulator::Endpoint::Authorize), 0);
+}
