@@ -84,12 +84,14 @@ impl UserQuery {
     }
 
     /// The rows after this cursor.
-    pub(crate) fn page_after(&self, cursor: &str) -> Self {
+    #[must_use]
+    pub fn page_after(&self, cursor: &str) -> Self {
         Self { after: Some(cursor.to_owned()), ..self.first_page() }
     }
 
     /// The rows before this cursor.
-    pub(crate) fn page_before(&self, cursor: &str) -> Self {
+    #[must_use]
+    pub fn page_before(&self, cursor: &str) -> Self {
         Self { before: Some(cursor.to_owned()), ..self.first_page() }
     }
 

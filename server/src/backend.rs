@@ -6,7 +6,6 @@ use app::model::{
     AuditPage, AuditQuery, Dashboard, GrantRow, GroupRow, HealthCheck, Listing, Profile, SessionRow, UserDetail,
     UserPage, UserQuery,
 };
-use app::query::{sort_name, status_name, type_name};
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
@@ -20,9 +19,10 @@ use crate::device;
 use crate::graph_sync::{self, rfc3339};
 use crate::handlers::health;
 use crate::models::{
-    AuditEvent, AuditFilter, Cursor, Grant, GraphCache, Group, SessionRecord, User, UserFilter, UserRole, UserWindow,
+    AuditEvent, AuditFilter, Cursor, Grant, GraphCache, Group, SessionRecord, User, UserFilter, UserRole, is_id,
 };
 use crate::state::AppState;
+use crate::user_list::{UserList, Window};
 use crate::user_sync::ADMIN;
 use crate::viewer::CurrentUser;
 
@@ -110,25 +110,16 @@ impl ServerBackend {
 
     async fn user_page(&self, query: UserQuery) -> Answer<UserPage> {
         self.require_admin()?;
-        let sort = sort_name(query.sort);
-        let filter = user_filter(&query);
-        let cursor = |text: &Option<String>| text.as_deref().and_then(|text| Cursor::decode(text, sort));
-        let window = UserWindow {
-            sort,
-            descending: query.descending,
-            after: cursor(&query.after),
-            before: cursor(&query.before),
-            end: query.end,
-            limit: query.per_page.clamp(1, 200),
-        };
+        let list = UserList::or_first_page(&query);
         let mut conn = self.conn().await?;
-        let (users, next, prev) = window_of_users(&mut conn, &filter, &window).await?;
-        let total = self.count_users(&mut conn, &filter).await?;
+        let Window { users, next, prev } = list.window(&mut conn).await?;
+        let filter = list.filter();
+        let total = self.count_users(&mut conn, filter).await?;
         let ids = users.iter().map(|user| user.id.clone()).collect();
         let sessions = SessionRecord::count_by_users(&mut conn, ids, self.state.live_at()).await?;
         let live = |user: &User| sessions.get(&user.id).copied().unwrap_or_default();
         Ok(UserPage {
-            any_users: !users.is_empty() || filter != UserFilter::default(),
+            any_users: !users.is_empty() || *filter != UserFilter::default(),
             rows: users.iter().map(|user| user_row(user, live(user))).collect(),
             total: Some(total),
             next,
@@ -149,6 +140,9 @@ impl ServerBackend {
 
     async fn user_detail(&self, id: String) -> Answer<UserDetail> {
         let viewer = self.require_admin()?;
+        if !is_id(&id) {
+            return Err(Failure(PageError::NotFound));
+        }
         let mut conn = self.conn().await?;
         let user = User::find(&mut conn, &id).await?.ok_or(Failure(PageError::NotFound))?;
         let sessions = SessionRecord::list_by_user(&mut conn, &id, self.state.live_at()).await?;
@@ -301,16 +295,6 @@ impl Backend for ServerBackend {
     }
 }
 
-/// The filters of the list, for the table.
-pub(crate) fn user_filter(query: &UserQuery) -> UserFilter {
-    UserFilter {
-        q: query.q.replace('\0', ""),
-        status: query.status.map(|status| status_name(status).to_owned()),
-        role: query.role.clone(),
-        user_type: query.user_type.map(|user_type| type_name(user_type).to_owned()),
-    }
-}
-
 /// The filters of the log, for the table; `to` is a day that counts in full.
 pub(crate) fn audit_filter(query: &AuditQuery) -> AuditFilter {
     let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
@@ -322,27 +306,6 @@ pub(crate) fn audit_filter(query: &AuditQuery) -> AuditFilter {
         from: day(&query.from).map(|day| day.and_time(NaiveTime::MIN)),
         to: day(&query.to).and_then(|day| day.succ_opt()).map(|day| day.and_time(NaiveTime::MIN)),
     }
-}
-
-type Window = (Vec<User>, Option<String>, Option<String>);
-
-/// The rows of the window in their order, with the cursors of the pages beside it.
-async fn window_of_users(conn: &mut Conn, filter: &UserFilter, window: &UserWindow) -> Answer<Window> {
-    let mut users = User::list(conn, filter, window).await?;
-    let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
-    let has_more = users.len() > limit;
-    users.truncate(limit);
-    let is_backward = window.end || window.before.is_some();
-    if is_backward {
-        users.reverse();
-    }
-    let (has_prev, has_next) = match is_backward {
-        true => (has_more, !window.end),
-        false => (window.after.is_some(), has_more),
-    };
-    let at = |user: Option<&User>, exists: bool| user.filter(|_| exists).map(|user| user.cursor(window.sort).encode());
-    let (next, prev) = (at(users.last(), has_next), at(users.first(), has_prev));
-    Ok((users, next, prev))
 }
 
 /// Cuts the row that only tells that there is a next page.

@@ -51,6 +51,8 @@ pub struct Config {
     /// Base of Microsoft Graph without a trailing slash (`GRAPH_URL`); `None` when the project
     /// has no Graph parts or signs in with another provider.
     pub graph_url: Option<Url>,
+    /// What access tokens for the API must be for; `None` when the project has no API.
+    pub api: Option<ApiConfig>,
     /// How long sessions live.
     pub session: SessionConfig,
     /// How tokens are kept and refreshed.
@@ -251,6 +253,15 @@ pub enum Accounts {
     SeveralTenants,
     /// Of any organisation, and personal ones.
     WithPersonal,
+}
+
+/// Access tokens for this application's own API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiConfig {
+    /// `API_AUDIENCE`: a token is for these alone.
+    pub audiences: Vec<String>,
+    /// `API_SCOPE`: what a person's token must allow, without the audience in front.
+    pub scope: String,
 }
 
 /// Lifetimes of a session.

@@ -12,9 +12,12 @@ pub fn get<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 
 /// Name and value of every cookie of the request.
 pub fn all(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
+    pairs(headers.get_all(header::COOKIE))
+}
+
+fn pairs<'a>(values: impl IntoIterator<Item = &'a HeaderValue>) -> impl Iterator<Item = (&'a str, &'a str)> {
+    values
+        .into_iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
@@ -48,7 +51,14 @@ pub fn host_name(name: &str, https: bool) -> String {
 /// The reader's choice of colours, from the cookie `theme`.
 #[must_use]
 pub fn theme(headers: &HeaderMap) -> Theme {
-    match get(headers, "theme").or_else(|| get(headers, "__Host-theme")) {
+    theme_in(headers.get_all(header::COOKIE))
+}
+
+/// As [`theme`], from the values of `Cookie` headers.
+#[must_use]
+pub fn theme_in<'a>(values: impl IntoIterator<Item = &'a HeaderValue>) -> Theme {
+    let mut themes = pairs(values).filter(|(name, _)| matches!(*name, "theme" | "__Host-theme"));
+    match themes.next().map(|(_, theme)| theme) {
         Some("light") => Theme::Light,
         Some("dark") => Theme::Dark,
         _ => Theme::System,
@@ -96,8 +106,6 @@ notices! {
     RoleRevoked = "role-revoked", Success, "The role is revoked.";
     /// After the end of a session.
     SessionEnded = "session-ended", Success, "The session has ended.";
-    /// The session was over already.
-    SessionGone = "session-gone", Error, "That session was over already.";
     /// After a refresh.
     GrantRefreshed = "grant-refreshed", Success, "The tokens are refreshed.";
     /// After a refresh that failed.
@@ -200,6 +208,20 @@ mod tests {
         for code in ["bulk", "bulk-1", "bulk-1-2-3-4-5", "bulk-1-2-3-x", "bulk--1-0-0-0"] {
             assert_eq!(BulkNotice::parse(code), None, "{code}");
         }
+    }
+
+    #[test]
+    fn the_theme_is_what_the_cookie_says() {
+        for (cookies, expected) in [
+            ("theme=dark", Theme::Dark),
+            ("__Host-id=1; theme=light", Theme::Light),
+            ("__Host-theme=dark", Theme::Dark),
+            ("theme=<script>", Theme::System),
+            ("mytheme=dark", Theme::System),
+        ] {
+            assert_eq!(theme_in([&HeaderValue::from_static(cookies)]), expected, "{cookies}");
+        }
+        assert_eq!(theme_in([]), Theme::System);
     }
 
     #[test]

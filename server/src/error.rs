@@ -14,6 +14,7 @@ use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::api::challenge::Challenge;
 use crate::db::DbError;
 use crate::pages::Fixer;
 
@@ -50,6 +51,15 @@ pub enum AppError {
     /// 401: nobody is signed in, or the bearer token is not valid.
     #[error("unauthorized")]
     Unauthorized,
+    /// 400, 401 or 403 of the API: the bearer token does not do.
+    #[error("bearer token refused: {}", .0.description())]
+    Challenged(Box<Challenge>),
+    /// 403 of the API: the token is good, but whom it is for may not do this.
+    #[error("not admitted: {message}")]
+    NotAdmitted {
+        /// A sentence for whoever calls.
+        message: &'static str,
+    },
     /// 429: the allowance is used up.
     #[error("too many requests")]
     TooManyRequests {
@@ -97,7 +107,8 @@ impl AppError {
     pub fn status(&self) -> StatusCode {
         match self {
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::Forbidden { .. } | Self::CrossSite { .. } => StatusCode::FORBIDDEN,
+            Self::Forbidden { .. } | Self::CrossSite { .. } | Self::NotAdmitted { .. } => StatusCode::FORBIDDEN,
+            Self::Challenged(challenge) => challenge.status(),
             Self::BadRequest { .. } => StatusCode::BAD_REQUEST,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
@@ -118,6 +129,7 @@ impl AppError {
     fn header(&self) -> Option<(axum::http::HeaderName, HeaderValue)> {
         match self {
             Self::Unauthorized => Some((WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+            Self::Challenged(challenge) => Some((WWW_AUTHENTICATE, challenge.header())),
             Self::TooManyRequests { retry_after } => Some((RETRY_AFTER, whole_seconds(*retry_after))),
             Self::Unavailable { .. } => Some((RETRY_AFTER, whole_seconds(UNAVAILABLE_RETRY_AFTER))),
             _ => None,
@@ -129,6 +141,10 @@ impl AppError {
             Self::BadRequest { message } => {
                 Notice { what: Some(message).filter(|message| !message.is_empty()), ..Notice::default() }
             }
+            Self::Challenged(challenge) => {
+                Notice { what: Some(Cow::Owned(challenge.description())), ..Notice::default() }
+            }
+            Self::NotAdmitted { message } => Notice { what: Some(Cow::Borrowed(message)), ..Notice::default() },
             Self::CrossSite { .. } => Notice::CROSS_SITE,
             Self::Unauthorized => Notice::UNAUTHORIZED,
             _ => Notice::default(),
@@ -164,6 +180,12 @@ impl Notice {
         what: Some(Cow::Borrowed("This needs to know who you are, and your request does not say so.")),
         remedy: Some((Fixer::You, "Sign in, then try again. A program sends a valid access token.")),
     };
+}
+
+impl From<Challenge> for AppError {
+    fn from(challenge: Challenge) -> Self {
+        Self::Challenged(Box::new(challenge))
+    }
 }
 
 impl From<DbError> for AppError {

@@ -10,13 +10,30 @@ pub mod profile;
 pub mod sign_out;
 pub mod theme;
 
+use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderMap;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Redirect, Response};
 
 use crate::assets::{favicon_url, stylesheet_url};
 use crate::cookies::{self, Notice};
+use crate::error::AppError;
+use crate::models::is_id;
 use crate::pages::{Frame, Provider};
 use crate::state::AppState;
+
+/// The `{id}` of a path; 404 for what is no id of a row.
+#[derive(Clone, Debug)]
+pub struct RowId(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for RowId {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AppError> {
+        let id = Path::<String>::from_request_parts(parts, state).await;
+        id.ok().map(|Path(id)| id).filter(|id| is_id(id)).map(Self).ok_or(AppError::NotFound)
+    }
+}
 
 /// What is around an askama page, in the reader's colours.
 #[must_use]

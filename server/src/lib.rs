@@ -6,7 +6,7 @@
 //! - [`router`] lists every route; [`middleware`] is around all of them, [`viewer`] finds out who
 //!   asks and whether they may, [`step_up`] asks for a fresher or stronger sign-in.
 //! - [`handlers`] extract, call and respond; [`pages`] are the askama pages, `app` the Leptos ones,
-//!   which ask [`backend`] for data.
+//!   which ask [`backend`] for data; [`api`] answers programs with an access token.
 //! - [`oidc`] signs people in and [`graph`] asks Microsoft Graph; neither knows axum or Diesel.
 //! - [`user_sync`], [`acts`], [`provider_logout`], [`tokens`] and [`jobs`] change what [`models`] store
 //!   through [`db`].
@@ -19,6 +19,7 @@ compile_error!("choose one database: `--no-default-features --features postgres`
 compile_error!("choose a database: `--features sqlite` or `--features postgres`");
 
 pub mod acts;
+pub mod api;
 pub mod assets;
 pub mod backend;
 pub mod clock;
@@ -54,5 +55,6 @@ pub mod state;
 pub mod step_up;
 pub mod tokens;
 pub mod transaction_cookie;
+pub mod user_list;
 pub mod user_sync;
 pub mod viewer;

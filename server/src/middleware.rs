@@ -31,6 +31,7 @@ use self::client::TrustedProxies;
 use self::error_page::Reader;
 use self::rate_limit::AuthLimiter;
 use self::request_id::Journal;
+pub use self::security_headers::FurtherOrigins;
 use self::security_headers::{HeaderSettings, Nonce, SecurityHeaders};
 use crate::config::{PublicUrl, RateLimit};
 use crate::error::AppError;
@@ -49,6 +50,8 @@ pub struct StackSettings {
     pub auth_rate_limit: Option<RateLimit>,
     /// The provider's URLs: forms may lead there, and it may frame the front-channel logout page.
     pub provider_urls: Vec<String>,
+    /// Where forms may lead, too, as soon as the provider's metadata says so.
+    pub further_origins: Option<FurtherOrigins>,
 }
 
 /// Puts the stack around `router`.
@@ -76,6 +79,7 @@ impl Stack {
                 https,
                 form_action: settings.provider_urls.clone(),
                 logout_frame_ancestors: settings.provider_urls.clone(),
+                further_origins: settings.further_origins.clone(),
             }),
             limiter: settings.auth_rate_limit.map(AuthLimiter::new),
         }

@@ -36,6 +36,12 @@ pub fn new_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }
 
+/// Whether `text` is the id of a row: what is none need not be looked up.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    uuid::Uuid::try_parse(text).is_ok()
+}
+
 /// The id of an event at `at`: a UUID of version 7 (RFC 9562, section 5.7) whose text orders by time,
 /// and among events of one millisecond by the order in which they were made here.
 #[must_use]

@@ -37,7 +37,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 pub use self::advice::{Advice, Retry, Who};
 pub use self::authorize::{BeginOptions, Begun, Prompt};
-pub use self::bearer::{ApiAudience, ApiCaller};
+pub use self::bearer::{ApiCaller, Permissions};
 pub use self::callback::{CallbackParams, MAX_CALLBACK_LENGTH};
 pub use self::claims::{Claims, GroupsClaim};
 pub use self::error::{
@@ -142,6 +142,14 @@ impl OidcClient {
                 host.unwrap_or_else(|| issuer.clone())
             }
         }
+    }
+
+    /// Origins besides the issuer's to which signing in and out send browsers, separated by blanks;
+    /// `None` without any, and while the metadata is not known. Makes no call.
+    #[must_use]
+    pub fn further_origins(&self) -> Option<String> {
+        let metadata = self.known_metadata()?;
+        Some(metadata.further_origins.clone()).filter(|origins| !origins.is_empty())
     }
 
     fn config(&self) -> &ProviderConfig {

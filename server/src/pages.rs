@@ -151,6 +151,12 @@ pub struct Reference<'a> {
 }
 
 impl<'a> Reference<'a> {
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lines().next().is_none()
+    }
+
     /// Label and value of each id that is known.
     pub fn lines(&self) -> impl Iterator<Item = (&'static str, &'a str)> + use<'a> {
         let lines = [
@@ -230,8 +236,8 @@ pub struct ErrorPage<'a> {
     pub fixer: Fixer,
     /// What they do.
     pub remedy: &'a str,
-    /// To copy; may be empty.
-    pub request_id: &'a str,
+    /// Ids for support.
+    pub reference: Reference<'a>,
 }
 
 impl<'a> ErrorPage<'a> {
@@ -240,7 +246,8 @@ impl<'a> ErrorPage<'a> {
     #[must_use]
     pub fn new(frame: Frame<'a>, status: u16, request_id: &'a str) -> Self {
         let Words { title, what, fixer, remedy } = words(status);
-        Self { frame, status, title, what, fixer, remedy, request_id }
+        let reference = Reference { request_id, ..Reference::default() };
+        Self { frame, status, title, what, fixer, remedy, reference }
     }
 }
 

@@ -5,15 +5,15 @@ use axum::routing::{get, post};
 use cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
-use crate::assets;
 use crate::config::ProviderKind;
-use crate::cookies::host_name;
+use crate::error::AppError;
 use crate::handlers::{admin, auth, export, health, pages, profile, sign_out, theme};
-use crate::middleware::{self, StackSettings};
+use crate::middleware::{self, FurtherOrigins, StackSettings, session_cookie};
 use crate::session_store::DieselStore;
 use crate::state::AppState;
 use crate::step_up;
 use crate::viewer;
+use crate::{api, assets};
 
 /// The application as a service: routes, sessions, and what is around every response.
 pub fn build(state: AppState) -> Router {
@@ -41,10 +41,13 @@ pub fn build(state: AppState) -> Router {
         // The pages: app/src/routes.rs lists them.
         .merge(pages::routes(&state))
         .merge(sensitive_acts(&state))
+        // Spelled out, so that no router that is merged later brings one to which nobody has to sign in.
+        .fallback(async || AppError::NotFound)
         .layer(axum::middleware::from_fn_with_state(state.clone(), viewer::authenticate))
         .layer(session_layer(&state));
     let routes = routes
-        // Neither of these has a session.
+        // None of these has a session.
+        .merge(api::routes(&state))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/assets/{file}", get(assets::serve))
@@ -73,7 +76,14 @@ fn stack_settings(state: &AppState) -> StackSettings {
         trusted_proxies: config.trusted_proxies.clone(),
         auth_rate_limit: config.auth_rate_limit,
         provider_urls: vec![provider_url],
+        further_origins: further_origins(state),
     }
+}
+
+/// Entra's endpoints are all on the authority; another provider's metadata may name other origins.
+fn further_origins(state: &AppState) -> Option<FurtherOrigins> {
+    let state = state.clone();
+    (!state.oidc.is_entra()).then(|| FurtherOrigins::new(move || state.oidc.further_origins()))
 }
 
 /// Lax, since the way back from the provider is a cross-site navigation (`docs/requirements.tsv` L-17); the
@@ -81,7 +91,7 @@ fn stack_settings(state: &AppState) -> StackSettings {
 fn session_layer(state: &AppState) -> SessionManagerLayer<DieselStore> {
     let https = state.config.public_url.is_https();
     SessionManagerLayer::new(DieselStore::new(state.clone()))
-        .with_name(host_name("id", https))
+        .with_name(session_cookie::name(https))
         .with_secure(https)
         .with_http_only(true)
         .with_same_site(SameSite::Lax)

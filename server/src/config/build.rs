@@ -13,6 +13,8 @@ pub struct Build {
     pub dev: bool,
     /// Whether the project has its Microsoft Graph parts.
     pub graph: bool,
+    /// Whether the project has its API.
+    pub api: bool,
     /// Whose users may sign in by default.
     pub tenancy: Tenancy,
     /// Where dev mode keeps its encryption keys.
@@ -29,6 +31,7 @@ impl Build {
             database: Database::COMPILED,
             dev: cfg!(debug_assertions) && (emulator_started || settings.name_no_provider()),
             graph: crate::defaults::GRAPH,
+            api: crate::defaults::API,
             tenancy: crate::defaults::TENANCY,
             dev_keys: PathBuf::from("data/dev-keys"),
         }

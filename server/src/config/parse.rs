@@ -134,8 +134,7 @@ pub(super) fn networks(text: &str) -> Parsed<Vec<IpNet>> {
 /// 3.1.2.1).
 pub(super) fn scopes(text: &str) -> Parsed<Vec<String>> {
     let scopes: Vec<String> = text.split_whitespace().map(str::to_owned).collect();
-    let fits = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e) && byte != b',';
-    if !scopes.iter().all(|scope| scope.bytes().all(fits)) {
+    if !scopes.iter().all(|scope| is_scope(scope)) {
         return Err(
             "holds a character that no scope has; separate scopes by blanks, without commas or quotes".to_owned()
         );
@@ -144,6 +143,29 @@ pub(super) fn scopes(text: &str) -> Parsed<Vec<String>> {
         return Err("lacks openid, without which nobody can sign in".to_owned());
     }
     Ok(without_repetition(scopes))
+}
+
+/// One scope.
+pub(super) fn scope(text: &str) -> Parsed<String> {
+    if is_scope(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be one scope, without blanks, commas and quotes".to_owned())
+    }
+}
+
+/// One audience of an access token: a client ID, or an Application ID URI.
+pub(super) fn audience(text: &str) -> Parsed<String> {
+    if is_scope(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("is neither a client ID nor an Application ID URI".to_owned())
+    }
+}
+
+fn is_scope(text: &str) -> bool {
+    let fits = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e) && byte != b',';
+    !text.is_empty() && text.bytes().all(fits)
 }
 
 /// `column=claim,…` for text columns.

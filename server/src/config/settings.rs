@@ -12,6 +12,7 @@ const DATABASE: &str = "Database";
 const PROVIDER: &str = "Signing in";
 const SESSIONS: &str = "Sessions and tokens";
 const USERS: &str = "Users, groups and roles";
+const API: &str = "API";
 const OUTGOING: &str = "Outgoing calls";
 
 /// One field for each setting; the environment variable is the field's name in capitals.
@@ -204,6 +205,16 @@ pub struct Settings {
     #[arg(long, env, hide_env_values = true, help_heading = USERS)]
     pub admin_auth_context: Option<String>,
 
+    /// Audiences of access tokens for `/api`, comma-separated.
+    ///
+    /// Default: the client ID and `api://<client ID>`.
+    #[arg(long, env, hide_env_values = true, help_heading = API)]
+    pub api_audience: Option<String>,
+
+    /// Scope that an access token on behalf of a person must have for `/api`, without the audience in front.
+    #[arg(long, env, hide_env_values = true, help_heading = API, default_value = "access_as_user")]
+    pub api_scope: Option<String>,
+
     /// Time that one outgoing call may take, its repetitions included; at most `5m`.
     #[arg(long, env, hide_env_values = true, help_heading = OUTGOING, default_value = "10s")]
     pub http_timeout: Option<String>,
@@ -262,7 +273,7 @@ impl Settings {
             entra_scopes entra_response_mode oidc_issuer clock_leeway session_idle_timeout session_absolute_timeout
             token_encryption_keys token_refresh_threshold grant_idle_limit on_grant_revoked create_new_users
             block_guest_users claim_mapping boolean_claim_mapping groups_claim mirror_groups role_mapping admin_users
-            admin_sign_in_max_age admin_auth_context http_timeout http_retries extra_ca_file)
+            admin_sign_in_max_age admin_auth_context api_audience api_scope http_timeout http_retries extra_ca_file)
     }
 }
 

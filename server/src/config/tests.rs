@@ -39,6 +39,7 @@ fn release() -> Build {
         database: Database::Sqlite,
         dev: false,
         graph: true,
+        api: true,
         tenancy: Tenancy::Single,
         dev_keys: PathBuf::from("/nonexistent/dev-keys"),
     }
@@ -252,6 +253,9 @@ const REFUSED: &[(&[Pair], &[&str])] = &[
     (&[("ROLE_MAPPING", "Admin=Admin")], &["ROLE_MAPPING"]),
     (&[("ROLE_MAPPING", "=admin")], &["ROLE_MAPPING"]),
     (&[("ROLE_MAPPING", "Admin=")], &["ROLE_MAPPING"]),
+    (&[("API_AUDIENCE", "api://one two")], &["API_AUDIENCE"]),
+    (&[("API_SCOPE", "one two")], &["API_SCOPE"]),
+    (&[("API_SCOPE", "one\"")], &["API_SCOPE"]),
     (&[("ADMIN_USERS", "alice@example.com")], &["ADMIN_USERS"]),
     (&[("ADMIN_USERS", "contoso.com/9188040d-6c67-4c5b-b112-36a304b66dad")], &["ADMIN_USERS"]),
     (&[GENERIC[0], GENERIC[1], ("ADMIN_USERS", "https://other.example.com#alice")], &["ADMIN_USERS"]),
@@ -717,6 +721,21 @@ fn what_has_no_effect_or_is_risky_is_warned_about() {
     assert_eq!(names(&[("DATABASE_URL", "postgres://db/app?sslmode=disable")], &postgres), ["DATABASE_URL"]);
     assert!(names(&[("DATABASE_URL", "postgres://localhost/app")], &postgres).is_empty());
     assert!(names(&[entra, graph], &release()).is_empty());
+    let scope = ("API_SCOPE", "read");
+    assert_eq!(names(&[scope], &Build { api: false, ..release() }), ["API_SCOPE"]);
+    assert!(names(&[scope], &release()).is_empty());
+}
+
+#[test]
+fn v_10_3_the_audience_of_the_api_follows_the_client_id() {
+    let client_id = accept(&[]).provider.client_id;
+    let api = accept(&[]).api.expect("the API");
+    assert_eq!(api.audiences, [client_id.clone(), format!("api://{client_id}")]);
+    assert_eq!(api.scope, "access_as_user");
+    let api = accept(&[("API_AUDIENCE", "api://a, https://b"), ("API_SCOPE", "read")]).api.expect("the API");
+    assert_eq!((api.audiences.join(" "), api.scope.as_str()), ("api://a https://b".to_owned(), "read"));
+    let without = settings(&[]).validate(&Build { api: false, ..release() }, &Environment::default());
+    assert_eq!(without.expect("accepted").api, None);
 }
 
 #[test]

@@ -7,8 +7,8 @@ use super::problems::{Problem, Problems};
 use super::reader::Reader;
 use super::settings::Settings;
 use super::{
-    AdminActsConfig, Config, DatabaseConfig, HttpConfig, OnGrantRevoked, PublicUrl, RateLimit, RegistrationConfig,
-    SessionConfig, SyncConfig, TokenConfig, credential, database, dev_keys, names, provider, urls,
+    AdminActsConfig, ApiConfig, Config, DatabaseConfig, HttpConfig, OnGrantRevoked, PublicUrl, RateLimit,
+    RegistrationConfig, SessionConfig, SyncConfig, TokenConfig, credential, database, dev_keys, names, provider, urls,
 };
 use crate::crypto::KeyRing;
 
@@ -101,6 +101,7 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
     let audit_retention = reader.duration("AUDIT_RETENTION", SECOND..=DAY * 3650);
     let provider = provider::read(reader, build);
     let graph_url = reader.parse("GRAPH_URL", urls::graph_url);
+    let api = api(reader);
     let session = session(reader);
     let tokens = tokens(reader, build);
     let sync = sync(reader);
@@ -113,6 +114,7 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
         database: database?,
         provider: provider?,
         graph_url: graph_url.filter(|_| has_graph),
+        api: api.filter(|_| build.api),
         session: session?,
         tokens: tokens?,
         sync: sync?,
@@ -216,6 +218,17 @@ fn admin_acts(reader: &mut Reader<'_>) -> Option<AdminActsConfig> {
     Some(AdminActsConfig { sign_in_max_age: sign_in_max_age?, auth_context: auth_context? })
 }
 
+fn api(reader: &mut Reader<'_>) -> Option<ApiConfig> {
+    let client_id = reader.text("ENTRA_CLIENT_ID").unwrap_or_default();
+    let audiences = reader.list("API_AUDIENCE", |text| parse::entries(text, parse::audience));
+    let scope = reader.parse("API_SCOPE", parse::scope);
+    let audiences = match audiences? {
+        given if given.is_empty() => vec![client_id.clone(), format!("api://{client_id}")],
+        given => given,
+    };
+    Some(ApiConfig { audiences, scope: scope? })
+}
+
 fn http(reader: &mut Reader<'_>) -> Option<HttpConfig> {
     const CA_FILE: &str = "EXTRA_CA_FILE";
     let timeout = reader.duration("HTTP_TIMEOUT", SECOND..=MINUTE * 5);
@@ -227,11 +240,12 @@ fn http(reader: &mut Reader<'_>) -> Option<HttpConfig> {
     Some(HttpConfig { timeout: timeout?, retries: retries?, extra_ca_file: extra_ca_file? })
 }
 
-/// Settings of Entra and Graph that are given where neither is used.
+/// Settings of Entra, Graph and the API that are given where they are not used.
 fn without_effect(reader: &Reader<'_>, build: &Build) -> Vec<Problem> {
     let generic: &[&str] = if provider::is_generic(reader) { &["ENTRA_AUTHORITY", "GRAPH_URL"] } else { &[] };
     let graphless: &[&str] = if build.graph || !generic.is_empty() { &[] } else { &["GRAPH_URL"] };
-    let given = generic.iter().chain(graphless).filter(|name| reader.given(name).is_some());
+    let without_api: &[&str] = if build.api { &[] } else { &["API_AUDIENCE", "API_SCOPE"] };
+    let given = generic.iter().chain(graphless).chain(without_api).filter(|name| reader.given(name).is_some());
     given.map(|name| Problem::new([*name], "has no effect here")).collect()
 }
 

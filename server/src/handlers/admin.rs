@@ -3,12 +3,11 @@
 
 mod bulk;
 
-use axum::extract::Path;
 use axum::response::Response;
 
 pub use self::bulk::act_on_many;
 use super::act_request::{ActRequest, Question, target};
-use super::redirect_with;
+use super::{RowId, redirect_with};
 use crate::acts::{self, Act};
 use crate::cookies::Notice;
 use crate::error::AppError;
@@ -23,7 +22,7 @@ fn user_path(id: &str) -> String {
 ///
 /// # Errors
 /// 404 for an unknown user, 400 for a form that is not from this session.
-pub async fn disable_user(Path(id): Path<String>, request: ActRequest) -> Result<Response, AppError> {
+pub async fn disable_user(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
     let user = request.user(&id).await?;
     if request.is_confirmed() {
         return request.run(Act::Disable { user_id: id.clone() }, &user_path(&id)).await;
@@ -48,7 +47,7 @@ pub async fn disable_user(Path(id): Path<String>, request: ActRequest) -> Result
 ///
 /// # Errors
 /// As [`disable_user`].
-pub async fn enable_user(Path(id): Path<String>, request: ActRequest) -> Result<Response, AppError> {
+pub async fn enable_user(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
     let user = request.user(&id).await?;
     request.run(Act::Enable { user_id: user.id }, &user_path(&id)).await
 }
@@ -57,7 +56,7 @@ pub async fn enable_user(Path(id): Path<String>, request: ActRequest) -> Result<
 ///
 /// # Errors
 /// As [`disable_user`].
-pub async fn sign_out_user(Path(id): Path<String>, request: ActRequest) -> Result<Response, AppError> {
+pub async fn sign_out_user(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
     let user = request.user(&id).await?;
     if request.is_confirmed() {
         return request.run(Act::SignOut { user_id: id.clone() }, &user_path(&id)).await;
@@ -82,7 +81,7 @@ pub async fn sign_out_user(Path(id): Path<String>, request: ActRequest) -> Resul
 ///
 /// # Errors
 /// As [`disable_user`]; 400 for an unknown role or action.
-pub async fn change_role(Path(id): Path<String>, request: ActRequest) -> Result<Response, AppError> {
+pub async fn change_role(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
     let user = request.user(&id).await?;
     let role = request.form.get("role").to_owned();
     if !acts::known_roles(&request.state).contains(&role) {
@@ -121,7 +120,7 @@ pub async fn change_role(Path(id): Path<String>, request: ActRequest) -> Result<
 ///
 /// # Errors
 /// 400 for a form that is not from this session.
-pub async fn end_session(Path(id): Path<String>, request: ActRequest) -> Result<Response, AppError> {
+pub async fn end_session(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
     request.run(Act::EndSession { session_id: id, only_of: None }, "/admin/sessions").await
 }
 
@@ -129,7 +128,7 @@ pub async fn end_session(Path(id): Path<String>, request: ActRequest) -> Result<
 ///
 /// # Errors
 /// 404 for an unknown grant.
-pub async fn refresh_now(Path(id): Path<String>, request: ActRequest) -> Result<Response, AppError> {
+pub async fn refresh_now(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
     let state = &request.state;
     let mut conn = state.db.conn().await?;
     let grant = Grant::find(&mut conn, &id).await?.ok_or(AppError::NotFound)?;
@@ -148,7 +147,7 @@ pub async fn refresh_now(Path(id): Path<String>, request: ActRequest) -> Result<
 ///
 /// # Errors
 /// 404 for an unknown grant.
-pub async fn forget_grant(Path(id): Path<String>, request: ActRequest) -> Result<Response, AppError> {
+pub async fn forget_grant(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
     if request.is_confirmed() {
         return request.run(Act::ForgetGrant { grant_id: id }, "/admin/grants").await;
     }

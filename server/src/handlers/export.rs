@@ -7,13 +7,14 @@ use axum::response::Response;
 use futures_util::{Stream, stream};
 
 use crate::acts::{self, By};
-use crate::backend::{audit_filter, user_filter};
+use crate::backend::audit_filter;
 use crate::csv_export::{Record, download};
 use crate::db::DbError;
 use crate::error::AppError;
 use crate::graph_sync::rfc3339;
 use crate::models::{AuditEvent, AuditFilter, User, UserFilter, UserWindow};
 use crate::state::AppState;
+use crate::user_list::user_filter;
 
 /// Rows read at a time: what is in memory, and how long a connection is held.
 const BATCH: u32 = 500;

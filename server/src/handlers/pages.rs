@@ -28,8 +28,6 @@ use crate::viewer::{CurrentUser, MaybeUser};
 
 /// Adds every page of [`app::routes`] to the router.
 pub fn routes(state: &AppState) -> Router<AppState> {
-    // Leptos spawns on an executor that is chosen once a process; a second choice changes nothing.
-    let _ = any_spawner::Executor::init_tokio();
     let pages = generate_route_list(App);
     let context_state = state.clone();
     Router::new()

@@ -1,13 +1,13 @@
 //! One's own profile: the photo, ending one's sessions.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Redirect, Response};
+use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use super::redirect_with;
-use super::sign_out::SIGNED_OUT_PATH;
+use super::sign_out::{SIGNED_OUT_PATH, leave};
+use super::{RowId, redirect_with};
 use crate::acts::{self, Act, ActResult, By};
 use crate::cookies::Notice;
 use crate::crypto::digest;
@@ -42,16 +42,17 @@ pub async fn photo(
 /// `POST /profile/sessions/{id}/end`: one of one's own.
 ///
 /// # Errors
-/// 400 for a form that is not from this session.
-pub async fn end_own_session(Path(id): Path<String>, request: ActRequest) -> Result<Response, AppError> {
+/// 404 for a session that is somebody else's or over, 400 for a form that is not from this session.
+pub async fn end_own_session(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
     let (state, viewer, by) = request.into_parts();
     let act = Act::EndSession { session_id: id.clone(), only_of: Some(viewer.user.id.clone()) };
-    let result = acts::run(&state, act, by).await?;
-    if viewer.session.id == id {
-        return Ok(Redirect::to(SIGNED_OUT_PATH).into_response());
+    if acts::run(&state, act, by).await? != ActResult::Done {
+        return Err(AppError::NotFound);
     }
-    let notice = if result == ActResult::Done { Notice::SessionEnded } else { Notice::SessionGone };
-    Ok(redirect_with(&state, "/profile", notice))
+    if viewer.session.id == id {
+        return Ok(leave(&state, SIGNED_OUT_PATH));
+    }
+    Ok(redirect_with(&state, "/profile", Notice::SessionEnded))
 }
 
 /// `POST /profile/sign-out-everywhere`: all of one's sessions, this one too.
@@ -61,5 +62,5 @@ pub async fn end_own_session(Path(id): Path<String>, request: ActRequest) -> Res
 pub async fn sign_out_everywhere(request: ActRequest) -> Result<Response, AppError> {
     let (state, viewer, by): (AppState, CurrentUser, By) = request.into_parts();
     acts::run(&state, Act::SignOut { user_id: viewer.user.id }, by).await?;
-    Ok(Redirect::to(SIGNED_OUT_PATH).into_response())
+    Ok(leave(&state, SIGNED_OUT_PATH))
 }

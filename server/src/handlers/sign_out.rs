@@ -2,7 +2,7 @@
 
 use askama::Template as _;
 use axum::extract::{Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::{Extension, Form, Json};
 use secrecy::SecretString;
@@ -63,17 +63,18 @@ pub async fn sign_out(
     };
     let target = state.oidc.end_session_url(end_session).await;
     let target = target.as_ref().map_or(SIGNED_OUT_PATH, |url| url.as_str());
-    let mut response = Redirect::to(target).into_response();
-    response.headers_mut().insert("clear-site-data", clear_site_data(&state));
-    Ok(response)
+    Ok(leave(&state, target))
 }
 
+/// 303 out of a session that is over: the browser forgets what it kept of it (`security.md` H-05).
+///
 /// On loopback, cookies stay: ports do not separate them, so that others' would go as well.
-fn clear_site_data(state: &AppState) -> HeaderValue {
-    if state.config.public_url.is_https() {
-        return HeaderValue::from_static("\"cache\", \"cookies\", \"storage\"");
-    }
-    HeaderValue::from_static("\"cache\", \"storage\"")
+pub fn leave(state: &AppState, target: &str) -> Response {
+    let kept = match state.config.public_url.is_https() {
+        true => "\"cache\", \"cookies\", \"storage\"",
+        false => "\"cache\", \"storage\"",
+    };
+    ([("clear-site-data", kept)], Redirect::to(target)).into_response()
 }
 
 /// Records the sign-out, and forgets the person's grants when it was their last session. Returns

@@ -8,7 +8,6 @@ use std::any::Any;
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use app::model::Theme;
 use askama::Template as _;
 use axum::body::Body;
 use axum::extract::Request;
@@ -16,11 +15,13 @@ use axum::http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, COOKIE};
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use futures_util::FutureExt as _;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::request_id::RequestId;
-use crate::assets;
 use crate::error::{AppError, Notice};
 use crate::pages::{ErrorPage, Frame};
+use crate::{assets, cookies};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
@@ -38,18 +39,6 @@ pub(super) async fn catch_panic(handler: impl Future<Output = Response>) -> Resp
     // A handler owns all that it changes; what it shares is behind locks and transactions.
     let outcome = AssertUnwindSafe(handler).catch_unwind().await;
     outcome.unwrap_or_else(|panic| panicked(panic.as_ref()))
-}
-
-/// The theme that the cookie `theme` asks for; takes the `Cookie` header.
-#[must_use]
-pub fn theme(cookies: Option<&HeaderValue>) -> Theme {
-    let cookies = cookies.and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let mut values = cookies.split(';').filter_map(|cookie| cookie.trim().strip_prefix("theme="));
-    match values.next() {
-        Some("light") => Theme::Light,
-        Some("dark") => Theme::Dark,
-        _ => Theme::System,
-    }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Response {
@@ -111,7 +100,7 @@ impl Reader {
     }
 
     fn words<'a>(&'a self, status: StatusCode, notice: &'a Notice) -> ErrorPage<'a> {
-        let frame = Frame::new(theme(self.cookies.as_ref()), assets::stylesheet_url(), assets::favicon_url());
+        let frame = Frame::new(cookies::theme_in(&self.cookies), assets::stylesheet_url(), assets::favicon_url());
         let id = self.id.as_ref().map_or("", |id| id.0.as_str());
         let page = ErrorPage::new(frame, status.as_u16(), id);
         let (fixer, remedy) = notice.remedy.unwrap_or((page.fixer, page.remedy));
@@ -131,18 +120,32 @@ impl Reader {
     }
 }
 
-/// RFC 9457 section 3, with the request id as an extension member.
+/// Problem details (RFC 9457, section 3), with the request id as an extension member.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Problem {
+    /// `about:blank`: the status says it all.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The words of the status.
+    title: String,
+    /// The status.
+    status: u16,
+    /// What happened.
+    detail: String,
+    /// Finds the request in the log.
+    request_id: String,
+}
+
 fn problem(page: &ErrorPage<'_>) -> String {
     let status = StatusCode::from_u16(page.status).ok();
-    let title = status.and_then(|status| status.canonical_reason()).unwrap_or(page.title);
-    serde_json::json!({
-        "type": "about:blank",
-        "title": title,
-        "status": page.status,
-        "detail": page.what,
-        "request_id": page.request_id,
-    })
-    .to_string()
+    let problem = Problem {
+        kind: "about:blank",
+        title: status.and_then(|status| status.canonical_reason()).unwrap_or(page.title).to_owned(),
+        status: page.status,
+        detail: page.what.to_owned(),
+        request_id: page.reference.request_id.to_owned(),
+    };
+    serde_json::to_string(&problem).unwrap_or_default()
 }
 
 /// Whether JSON is wanted more than HTML (RFC 9110 section 12.5.1): by quality, then by being
@@ -213,18 +216,5 @@ mod tests {
         {
             assert_eq!(quality(parameters), weight, "{parameters}");
         }
-    }
-
-    #[test]
-    fn the_theme_is_what_the_cookie_says() {
-        for (cookies, expected) in [
-            ("theme=dark", Theme::Dark),
-            ("__Host-id=1; theme=light", Theme::Light),
-            ("theme=<script>", Theme::System),
-            ("mytheme=dark", Theme::System),
-        ] {
-            assert_eq!(theme(Some(&HeaderValue::from_static(cookies))), expected, "{cookies}");
-        }
-        assert_eq!(theme(None), Theme::System);
     }
 }

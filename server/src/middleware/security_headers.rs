@@ -3,6 +3,9 @@
 //! All values are made once; per response only the nonce is spliced in. Sources: OWASP Secure
 //! Headers and Content Security Policy cheat sheets, OWASP ASVS 5.0 section 3.4, CSP Level 3.
 
+use std::fmt;
+use std::sync::Arc;
+
 use axum::extract::Request;
 use axum::http::header::{self, HeaderName};
 use axum::http::{HeaderMap, HeaderValue};
@@ -65,6 +68,25 @@ pub struct HeaderSettings {
     pub form_action: Vec<String>,
     /// Who may frame the front-channel logout page: the provider. URLs or CSP sources.
     pub logout_frame_ancestors: Vec<String>,
+    /// Where forms may lead, too, as soon as that is known.
+    pub further_origins: Option<FurtherOrigins>,
+}
+
+/// Origins, separated by blanks, that come to be known while the server runs; `None` without any.
+#[derive(Clone)]
+pub struct FurtherOrigins(Arc<dyn Fn() -> Option<String> + Send + Sync>);
+
+impl FurtherOrigins {
+    /// Asked at every response, so it must be quick.
+    pub fn new(ask: impl Fn() -> Option<String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(ask))
+    }
+}
+
+impl fmt::Debug for FurtherOrigins {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("FurtherOrigins").field(&(self.0)()).finish()
+    }
 }
 
 /// The header values, ready to send.
@@ -73,6 +95,7 @@ pub struct SecurityHeaders {
     https: bool,
     policy: PolicyTemplate,
     logout_policy: PolicyTemplate,
+    further_origins: Option<FurtherOrigins>,
 }
 
 impl SecurityHeaders {
@@ -88,6 +111,7 @@ impl SecurityHeaders {
             https: settings.https,
             policy: PolicyTemplate::new(&form_action, "'none'"),
             logout_policy: PolicyTemplate::new(&form_action, &framers),
+            further_origins: settings.further_origins.clone(),
         }
     }
 
@@ -109,7 +133,8 @@ impl SecurityHeaders {
             headers.insert(header::X_FRAME_OPTIONS, DENY);
             &self.policy
         };
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy.with(nonce));
+        let further = self.further_origins.as_ref().and_then(|further| (further.0)());
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy.with(nonce, further.as_deref()));
     }
 }
 
@@ -129,8 +154,11 @@ impl PolicyTemplate {
         Self { before: "default-src 'self'; script-src 'nonce-", after }
     }
 
-    fn with(&self, nonce: &Nonce) -> HeaderValue {
-        let policy = [self.before, &nonce.0, &self.after].concat();
+    /// `form-action` comes last, so that what it lets in further can follow.
+    fn with(&self, nonce: &Nonce, further_form_action: Option<&str>) -> HeaderValue {
+        let further = further_form_action.unwrap_or_default();
+        let blank = if further.is_empty() { "" } else { " " };
+        let policy = [self.before, &nonce.0, &self.after, blank, further].concat();
         // Its parts are plain ASCII, so this never falls back; were it to, nothing may load.
         HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
     }
@@ -177,7 +205,12 @@ mod tests {
 
     fn entra() -> HeaderSettings {
         let provider = vec!["https://login.microsoftonline.com/tenant".to_owned()];
-        HeaderSettings { https: true, form_action: provider.clone(), logout_frame_ancestors: provider }
+        HeaderSettings {
+            https: true,
+            form_action: provider.clone(),
+            logout_frame_ancestors: provider,
+            further_origins: None,
+        }
     }
 
     fn policy(headers: &HeaderMap) -> &str {
@@ -202,6 +235,21 @@ mod tests {
             let policy = policy(&headers);
             assert_eq!(policy.matches("script-src").count(), 1, "{odd}: {policy}");
             assert!(policy.is_ascii() && !policy.contains('*'), "{odd}: {policy}");
+        }
+    }
+
+    #[test]
+    fn h_06_forms_may_lead_to_what_comes_to_be_known() {
+        for (further, end) in [
+            (None, "form-action 'self' https://login.microsoftonline.com"),
+            (
+                Some("https://a.example https://b.example"),
+                "form-action 'self' https://login.microsoftonline.com https://a.example https://b.example",
+            ),
+        ] {
+            let further_origins = Some(FurtherOrigins::new(move || further.map(str::to_owned)));
+            let headers = headers(&HeaderSettings { further_origins, ..entra() }, false);
+            assert!(policy(&headers).ends_with(end), "{}", policy(&headers));
         }
     }
 

@@ -29,6 +29,7 @@ fn settings(public_url: &str) -> StackSettings {
         trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")],
         auth_rate_limit: None,
         provider_urls: vec!["https://login.microsoftonline.com".to_owned()],
+        further_origins: None,
     }
 }
 

@@ -1,5 +1,7 @@
-//! Access tokens for this application's own API, as clients present them (RFC 6750; Microsoft
-//! identity platform, "Access tokens" and "Protected web API: verify scopes and app roles").
+//! Access tokens for this application's own API, as clients present them.
+//!
+//! Sources: RFC 6750; RFC 9068; Microsoft identity platform, "Access tokens", "Access token claims
+//! reference" and "Protected web API: verify scopes and app roles".
 
 use super::OidcClient;
 use super::claims::Claims;
@@ -7,35 +9,33 @@ use super::error::{OidcError, TokenFault};
 use super::id_token::check_kind;
 use super::jwt::UnverifiedToken;
 use super::logout::check_signature;
-use crate::config::IdentityKey;
-
-/// What an access token must be for.
-#[derive(Clone, Debug)]
-pub struct ApiAudience {
-    /// Any one of these must be its only audience (`API_AUDIENCE`).
-    pub audiences: Vec<String>,
-    /// What it must allow (`API_SCOPE`).
-    pub scope: String,
-}
+use crate::config::{ApiConfig, IdentityKey};
 
 /// Who calls the API, on whose behalf.
 #[derive(Clone, Debug)]
 pub struct ApiCaller {
-    /// The person.
+    /// The person; for an application's own token, its service principal.
     pub identity: IdentityKey,
     /// What the token allows.
-    pub scopes: Vec<String>,
-    /// The token's claims.
-    pub claims: Claims,
+    pub permissions: Permissions,
+}
+
+/// What an access token allows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Permissions {
+    /// On behalf of a person: scopes, among them `API_SCOPE`.
+    Delegated(Vec<String>),
+    /// Of an application by itself: app roles (`idtyp` is `app`).
+    Application(Vec<String>),
 }
 
 impl OidcClient {
-    /// Checks an access token that a client presents to this application's API. Tokens of
-    /// applications without a person (`roles` instead of `scp`) are refused.
+    /// Checks an access token that a client presents to this application's API.
     ///
     /// # Errors
-    /// [`OidcError::Token`] if it does not fit, [`OidcError::Unavailable`] if that cannot be told.
-    pub async fn verify_access_token(&self, text: &str, api: &ApiAudience) -> Result<ApiCaller, OidcError> {
+    /// [`OidcError::Token`] if it does not fit, with [`TokenFault::Scope`] if nothing but the scope
+    /// is missing; another [`OidcError`] if that cannot be told.
+    pub async fn verify_access_token(&self, text: &str, api: &ApiConfig) -> Result<ApiCaller, OidcError> {
         let token = UnverifiedToken::parse(text)?;
         check_kind(&token, &["jwt", "at+jwt"])?;
         let metadata = self.metadata().await?;
@@ -46,11 +46,11 @@ impl OidcClient {
         let key = verifier.find_key(&token, &issuer).await?;
         check_signature(&token, &key)?;
         let identity = verifier.identity(&token)?;
-        let scopes = scopes(&token)?;
-        if !scopes.contains(&api.scope) {
-            return Err(TokenFault::Scope.into());
+        let permissions = permissions(token)?;
+        match &permissions {
+            Permissions::Delegated(scopes) if !scopes.contains(&api.scope) => Err(TokenFault::Scope.into()),
+            _ => Ok(ApiCaller { identity, permissions }),
         }
-        Ok(ApiCaller { identity, scopes, claims: Claims::new(token.claims) })
     }
 }
 
@@ -63,8 +63,14 @@ fn check_audience(token: &UnverifiedToken<'_>, ours: &[String]) -> Result<(), To
     }
 }
 
-/// `scp` with Entra, `scope` elsewhere (RFC 9068, section 2.2.3).
-fn scopes(token: &UnverifiedToken<'_>) -> Result<Vec<String>, TokenFault> {
-    let listed = token.optional_text("scp")?.or(token.optional_text("scope")?);
-    Ok(listed.unwrap_or_default().split_whitespace().map(str::to_owned).collect())
+/// Scopes are in `scp` with Entra, in `scope` elsewhere (RFC 9068, section 2.2.3). A token without
+/// them is an application's own only if it says so: ID tokens have `roles`, too.
+fn permissions(token: UnverifiedToken<'_>) -> Result<Permissions, TokenFault> {
+    let scopes = token.optional_text("scp")?.or(token.optional_text("scope")?);
+    let is_application = token.optional_text("idtyp")? == Some("app");
+    match (scopes, is_application) {
+        (Some(scopes), false) => Ok(Permissions::Delegated(scopes.split_whitespace().map(str::to_owned).collect())),
+        (None, true) => Ok(Permissions::Application(Claims::new(token.claims).roles())),
+        _ => Err(TokenFault::NoPermissions),
+    }
 }

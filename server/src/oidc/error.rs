@@ -288,6 +288,9 @@ pub enum TokenFault {
     /// The logout token has a nonce.
     #[error("a logout token must not have a nonce")]
     UnwantedNonce,
+    /// The access token is neither a person's nor an application's own.
+    #[error("it has neither scopes nor the `idtyp` of an application's own token")]
+    NoPermissions,
     /// The access token lacks the scope.
     #[error("the scope asked for is not in the token")]
     Scope,
@@ -447,6 +450,7 @@ impl TokenFault {
             Self::Subject => "id_token.bad_sub",
             Self::Event => "logout_token.no_event",
             Self::UnwantedNonce => "logout_token.nonce",
+            Self::NoPermissions => "access_token.no_permissions",
             Self::Scope => "access_token.missing_scope",
         }
     }

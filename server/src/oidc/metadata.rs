@@ -37,6 +37,8 @@ pub(crate) struct Metadata {
     pub(crate) jwks_uri: Url,
     pub(crate) userinfo_endpoint: Option<Url>,
     pub(crate) end_session_endpoint: Option<Url>,
+    /// The origins of those endpoints to which browsers are sent, other than the issuer's own, separated by blanks.
+    pub(crate) further_origins: String,
     /// Whether client secrets are taken in the `Authorization` header.
     pub(crate) takes_basic: bool,
     /// Whether every authorization response has an `iss` (RFC 9207, section 3).
@@ -57,17 +59,33 @@ impl Metadata {
         let members: Map<String, Value> = serde_json::from_slice(document).map_err(|_| MetadataFault::Malformed)?;
         let issuer = checked_issuer(&members, provider)?;
         let endpoint = |field| required_endpoint(&members, field, provider);
+        let authorization_endpoint = endpoint("authorization_endpoint")?;
+        let end_session_endpoint = optional_endpoint(&members, "end_session_endpoint", provider)?;
         Ok(Self {
+            further_origins: further_origins(&issuer, [Some(&authorization_endpoint), end_session_endpoint.as_ref()]),
             issuer,
-            authorization_endpoint: endpoint("authorization_endpoint")?,
+            authorization_endpoint,
             token_endpoint: endpoint("token_endpoint")?,
             jwks_uri: endpoint("jwks_uri")?,
             userinfo_endpoint: optional_endpoint(&members, "userinfo_endpoint", provider)?,
-            end_session_endpoint: optional_endpoint(&members, "end_session_endpoint", provider)?,
+            end_session_endpoint,
             takes_basic: takes_basic(&members),
             sends_issuer: members.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
         })
     }
+}
+
+/// The origins of `endpoints` besides the issuer's, each once.
+fn further_origins<'a>(issuer: &str, endpoints: impl IntoIterator<Item = Option<&'a Url>>) -> String {
+    let own = Url::parse(issuer).ok().map(|url| url.origin());
+    let mut origins: Vec<String> = Vec::new();
+    for origin in endpoints.into_iter().flatten().map(Url::origin).filter(|origin| Some(origin) != own.as_ref()) {
+        let origin = origin.ascii_serialization();
+        if !origins.contains(&origin) {
+            origins.push(origin);
+        }
+    }
+    origins.join(" ")
 }
 
 /// Where the metadata of `provider` is.

@@ -1,6 +1,7 @@
 //! The relying party against a scripted provider: a good answer passes, each single edit fails with
 //! its own reason.
 
+mod bearer;
 mod credential;
 mod errors;
 mod flow;

@@ -160,6 +160,11 @@ impl Control {
         self.settings(|settings| settings.granted_scopes = scopes.iter().map(|scope| (*scope).to_owned()).collect());
     }
 
+    /// App roles of the application's own API that it holds itself, see [`crate::Options::own_app_roles`].
+    pub fn set_own_app_roles(&self, roles: &[&str]) {
+        self.settings(|settings| settings.own_app_roles = roles.iter().map(|role| (*role).to_owned()).collect());
+    }
+
     /// Whether the application may be used through `/common` and `/organizations`.
     pub fn set_multi_tenant(&self, multi_tenant: bool) {
         self.settings(|settings| settings.multi_tenant = multi_tenant);

@@ -58,6 +58,8 @@ pub struct Options {
     pub granted_scopes: Vec<String>,
     /// Application permissions (app roles of Graph) for client credentials.
     pub application_permissions: Vec<String>,
+    /// App roles of the application's own API that it holds itself, for client credentials.
+    pub own_app_roles: Vec<String>,
     /// Whether `/_control/…` is served over HTTP. [`crate::Emulator::control`] works either way.
     pub http_control: bool,
 }
@@ -85,6 +87,7 @@ impl Default for Options {
             multi_tenant: true,
             granted_scopes: ["User.Read.All", "GroupMember.Read.All"].map(str::to_owned).to_vec(),
             application_permissions: ["User.Read.All", "GroupMember.Read.All"].map(str::to_owned).to_vec(),
+            own_app_roles: vec!["Users.Read.All".to_owned()],
             http_control: false,
         }
     }

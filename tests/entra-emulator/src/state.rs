@@ -70,6 +70,7 @@ pub(crate) struct Settings {
     pub(crate) access_token_version: u8,
     pub(crate) granted_scopes: Vec<String>,
     pub(crate) application_permissions: Vec<String>,
+    pub(crate) own_app_roles: Vec<String>,
     /// Whether front-channel logout calls also carry `iss`.
     pub(crate) front_channel_iss: bool,
     /// Whether authorization responses carry `iss`, and the metadata says so (RFC 9207).
@@ -90,6 +91,7 @@ impl Settings {
             access_token_version: 2,
             granted_scopes: options.granted_scopes.clone(),
             application_permissions: options.application_permissions.clone(),
+            own_app_roles: options.own_app_roles.clone(),
             front_channel_iss: false,
             response_iss: false,
             multi_tenant: options.multi_tenant,

@@ -101,13 +101,21 @@ pub(crate) fn app_only_response(state: &State, tenant_id: Uuid, resource: Resour
     let settings = state.settings();
     let now = state.clock.unix();
     let lifetime = random::in_range(&settings.access_token_lifetime);
-    let permissions = settings.application_permissions.clone();
+    let permissions = match resource {
+        Resource::Graph => settings.application_permissions.clone(),
+        Resource::Own => settings.own_app_roles.clone(),
+    };
     let token = match resource {
         Resource::Graph => opaque(),
         Resource::Own => {
             let mut claims = own_api_claims(state, &settings, tenant_id, now + lifetime);
-            claims.insert("oid".to_owned(), random::named_uuid(&state.options.client_id).to_string().into());
-            claims.insert("roles".to_owned(), permissions.clone().into());
+            // The service principal: both claims hold its object id.
+            let object_id = random::named_uuid(&state.options.client_id).to_string();
+            claims.insert("oid".to_owned(), object_id.clone().into());
+            claims.insert("sub".to_owned(), object_id.into());
+            if !permissions.is_empty() {
+                claims.insert("roles".to_owned(), permissions.clone().into());
+            }
             claims.insert("idtyp".to_owned(), "app".into());
             sign(state, TokenKind::Access, Value::Object(claims))
         }

@@ -75,6 +75,12 @@ impl Browser {
         self.send("GET", url, None, headers).await
     }
 
+    /// Gets with an access token, as a program does.
+    pub async fn call(&self, target: &str, token: &str) -> Page {
+        let authorization = format!("Bearer {token}");
+        self.get_with(target, &[("authorization", &authorization), ("accept", "application/json")]).await
+    }
+
     /// Posts fields as a browser does from a page of the application.
     pub async fn post(&self, target: &str, fields: &[(&str, &str)]) -> Page {
         let url = self.home.join(target).expect("a target");
@@ -86,6 +92,12 @@ impl Browser {
     pub async fn post_raw(&self, target: &str, body: String, headers: &[(&str, &str)]) -> Page {
         let url = self.home.join(target).expect("a target");
         self.send("POST", url, Some(body), headers).await
+    }
+
+    /// Sends any method with headers of the test's own.
+    pub async fn request(&self, method: &str, target: &str, body: Option<String>, headers: &[(&str, &str)]) -> Page {
+        let url = self.home.join(target).expect("a target");
+        self.send(method, url, body, headers).await
     }
 
     /// Submits a form with the `Origin` of its own page's site.
@@ -248,6 +260,16 @@ impl Browser {
 }
 
 impl Page {
+    /// The body as JSON.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
+    #[track_caller]
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{}: {error}: {}", self.url, self.body))
+    }
+
     /// Panics unless the status is this one; shows the body.
     ///
     /// # Panics

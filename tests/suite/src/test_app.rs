@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use axum::body::Body;
+use axum::http::Request;
 use entra_emulator::{Emulator, Options};
 use server::clock::Clock;
 use server::config::Config;
@@ -16,8 +18,10 @@ use server::models::{AuditEvent, AuditFilter, Grant, User};
 use server::state::AppState;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tower::ServiceExt as _;
+use url::{Url, form_urlencoded};
 
-use crate::{Browser, TestDatabase};
+use crate::{Browser, Page, TestDatabase};
 
 /// An application, listening on loopback, with an emulator and a database of its own.
 pub struct TestApp {
@@ -48,6 +52,7 @@ pub struct TestAppBuilder {
     database: Option<Arc<TestDatabase>>,
     clock: Option<Clock>,
     is_generic: bool,
+    without_api: bool,
 }
 
 impl TestAppBuilder {
@@ -69,6 +74,13 @@ impl TestAppBuilder {
     #[must_use]
     pub fn emulator(mut self, emulator: Arc<Emulator>) -> Self {
         self.emulator = Some(emulator);
+        self
+    }
+
+    /// As a project that was generated without the API.
+    #[must_use]
+    pub fn without_api(mut self) -> Self {
+        self.without_api = true;
         self
     }
 
@@ -114,7 +126,8 @@ impl TestAppBuilder {
         settings.extend(self.settings);
         settings.retain(|_, value| !value.is_empty());
         let origin = settings["PUBLIC_URL"].clone();
-        let state = AppState::new(config(&settings), clock.clone(), Vec::new()).expect("the application is built");
+        let state = AppState::new(config(&settings, !self.without_api), clock.clone(), Vec::new())
+            .expect("the application is built");
         migrate::run(&state.db).await.expect("the migrations run");
         let service = server::router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(async move {
@@ -142,11 +155,12 @@ fn default_settings(emulator: &Emulator, database_url: &str, origin: &str) -> BT
     .into()
 }
 
-fn config(settings: &BTreeMap<String, String>) -> Config {
+fn config(settings: &BTreeMap<String, String>, api: bool) -> Config {
     let build = Build {
         database: Database::COMPILED,
         dev: false,
         graph: true,
+        api,
         tenancy: Tenancy::Single,
         dev_keys: PathBuf::from("unused"),
     };
@@ -181,6 +195,27 @@ impl TestApp {
         format!("{}{path}", self.listens_at)
     }
 
+    /// Asks the router itself, with a path exactly as it is written: clients would tidy it up.
+    ///
+    /// # Panics
+    /// When that is no request.
+    pub async fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Page {
+        let mut request = Request::builder().method(method).uri(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::from(body.to_owned())).expect("a request");
+        let Ok(answer) = server::router::build(self.state.clone()).oneshot(request).await;
+        let (parts, body) = answer.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
+        Page {
+            url: self.origin.parse().expect("a URL"),
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }
+    }
+
     /// A browser that nobody has used yet.
     #[must_use]
     pub fn browser(&self) -> Browser {
@@ -202,6 +237,53 @@ impl TestApp {
         self.state.tasks.close();
         self.state.tasks.wait().await;
         self.state.tasks.reopen();
+    }
+
+    /// An access token for the API on behalf of the persona, as a program of its own would get it: by
+    /// the authorization code flow, with these scopes.
+    ///
+    /// # Panics
+    /// When the provider gives none.
+    pub async fn access_token(&self, persona: &str, scopes: &str) -> String {
+        let (program, redirect_uri) = (self.browser(), "http://localhost/program");
+        let mut authorize: Url = self.oauth_url("authorize").parse().expect("a URL");
+        authorize.query_pairs_mut().extend_pairs([
+            ("client_id", self.emulator.client_id()),
+            ("response_type", "code"),
+            ("redirect_uri", redirect_uri),
+            ("scope", scopes),
+            ("state", "program"),
+            ("nonce", "program"),
+            ("persona", persona),
+        ]);
+        let answer = program.get(authorize.as_str()).await.location().expect("an authorization response");
+        let (_, code) = answer.query_pairs().find(|(name, _)| name == "code").expect("a code");
+        self.redeem(&[("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", redirect_uri)]).await
+    }
+
+    /// [`TestApp::access_token`] with the scope that the API asks for.
+    pub async fn member_token(&self, persona: &str) -> String {
+        self.access_token(persona, &format!("openid api://{}/access_as_user", self.emulator.client_id())).await
+    }
+
+    /// An access token for the API of a program by itself, with the app roles of the emulator's
+    /// `own_app_roles`.
+    pub async fn program_token(&self) -> String {
+        let scope = format!("api://{}/.default", self.emulator.client_id());
+        self.redeem(&[("grant_type", "client_credentials"), ("scope", &scope)]).await
+    }
+
+    async fn redeem(&self, grant: &[(&str, &str)]) -> String {
+        let credentials = [("client_id", self.emulator.client_id()), ("client_secret", self.emulator.client_secret())];
+        let body =
+            form_urlencoded::Serializer::new(String::new()).extend_pairs(credentials).extend_pairs(grant).finish();
+        let answer = self.browser().post_raw(&self.oauth_url("token"), body, &[]).await;
+        let answer: serde_json::Value = serde_json::from_str(&answer.assert_status(200).body).expect("JSON");
+        answer["access_token"].as_str().expect("an access token").to_owned()
+    }
+
+    fn oauth_url(&self, endpoint: &str) -> String {
+        format!("{}/{}/oauth2/v2.0/{endpoint}", self.emulator.authority(), self.emulator.tenant_id())
     }
 
     /// Moves the application's clock.

@@ -3,11 +3,11 @@
 use secrecy::SecretString;
 use serde_json::json;
 
+use crate::oidc::EndSession;
 use crate::oidc::testing::{
     AUTHORITY, Answer, Bench, CLIENT_ID, GENERIC_ISSUER, Key, OID, TENANT, Token, document, entra, generic, multi,
     query,
 };
-use crate::oidc::{ApiAudience, EndSession};
 
 fn request() -> EndSession {
     EndSession {
@@ -161,42 +161,4 @@ async fn s_40_tokens_of_one_kind_do_not_pass_for_the_other() {
     assert_eq!(bench.refusal(as_id_token).await, "id_token.bad_typ");
     let long = "x".repeat(10 * 1024 * 1024);
     assert_eq!(bench.client.verify_logout_token(&long).await.expect_err("too long").reason(), "id_token.too_long");
-}
-
-fn api() -> ApiAudience {
-    ApiAudience {
-        audiences: vec![CLIENT_ID.to_owned(), format!("api://{CLIENT_ID}")],
-        scope: "access_as_user".to_owned(),
-    }
-}
-
-#[tokio::test]
-async fn v_10_3_access_tokens_for_the_api_are_checked_like_all_others() {
-    type Edit = fn(&mut Token);
-    let edits: [(&str, Edit, &str); 13] = [
-        ("good", |_| (), "accepted"),
-        ("aud by URI", |t| t.set("aud", format!("api://{CLIENT_ID}")), "accepted"),
-        ("issued hours ago", |t| t.set("iat", 1_790_000_000 - 40_000), "accepted"),
-        ("at+jwt", |t| drop(t.header.insert("typ".to_owned(), json!("at+jwt"))), "accepted"),
-        ("Graph's token", |t| t.set("aud", "00000003-0000-0000-c000-000000000000"), "id_token.bad_aud"),
-        ("aud besides ours", |t| t.set("aud", json!([CLIENT_ID, "other"])), "id_token.bad_aud"),
-        ("no scope", |t| t.remove("scp"), "access_token.missing_scope"),
-        ("other scope", |t| t.set("scp", "access_as_user2 User.Read"), "access_token.missing_scope"),
-        ("expired", |t| t.set("exp", 1_790_000_000 - 301), "id_token.expired"),
-        ("not yet", |t| t.set("nbf", 1_790_000_000 + 301), "id_token.not_yet_valid"),
-        ("other key", |t| t.key = Key::B, "id_token.bad_signature"),
-        ("v1 token", |t| t.set("iss", format!("https://sts.windows.net/{TENANT}/")), "id_token.bad_iss"),
-        ("no oid", |t| t.remove("oid"), "id_token.missing_oid"),
-    ];
-    for (name, edit, expected) in edits {
-        let bench = Bench::entra();
-        let mut token = bench.token();
-        token.set("scp", "access_as_user User.Read");
-        edit(&mut token);
-        let outcome = bench.client.verify_access_token(&token.sign(), &api()).await;
-        if let Ok(caller) = &outcome {
-            assert_eq!((caller.identity.realm.as_str(), caller.identity.subject.as_str()), (TENANT, OID));
-        }
-        assert_eq!(outcome.map_or_else(|error| error.reason(), |_| "accepted"), expected, "{name}");
-    }
 }

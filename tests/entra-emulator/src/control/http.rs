@@ -195,6 +195,7 @@ struct SettingsChange {
     overage: Option<OverageForm>,
     access_token_version: Option<u8>,
     granted_scopes: Option<Vec<String>>,
+    own_app_roles: Option<Vec<String>>,
     multi_tenant: Option<bool>,
     front_channel_iss: Option<bool>,
     response_iss: Option<bool>,
@@ -215,6 +216,7 @@ impl SettingsChange {
         set(self.overage, |value| control.set_overage_form(value));
         set(self.access_token_version, |value| control.set_access_token_version(value));
         set(self.granted_scopes, |value| control.set_granted_scopes(&texts(&value)));
+        set(self.own_app_roles, |value| control.set_own_app_roles(&texts(&value)));
         set(self.multi_tenant, |value| control.set_multi_tenant(value));
         set(self.front_channel_iss, |value| control.set_front_channel_iss(value));
         set(self.response_iss, |value| control.set_response_iss(value));

@@ -1,6 +1,7 @@
 //! The suite: one test binary over the real router, by topic.
 
 mod admin;
+mod api;
 mod audit;
 mod bad_input;
 mod bulk;

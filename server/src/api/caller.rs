@@ -1,0 +1,164 @@
+//! Who calls the API: from the bearer token to a person or a program, and what they may.
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::challenge::{Challenge, Fault};
+use crate::config::{ApiConfig, IdentityKey};
+use crate::error::AppError;
+use crate::models::User;
+use crate::oidc::{OidcError, Permissions, TokenFault};
+use crate::state::AppState;
+use crate::user_sync::ADMIN;
+
+/// The app role that lets a program read the users, to be defined in the app registration.
+pub const READ_USERS: &str = "Users.Read.All";
+
+/// Who calls.
+#[derive(Clone, Debug)]
+pub enum Caller {
+    /// A program on behalf of a person who has signed in here at least once.
+    Person(Box<User>),
+    /// A program by itself.
+    Program {
+        /// Its app roles.
+        roles: Vec<String>,
+    },
+}
+
+/// Middleware: finds out who calls, or refuses.
+///
+/// # Errors
+/// 400, 401 or 403 with a challenge; 403 for people who may not come in; 503 when the provider's
+/// keys or the database are not to be had.
+pub async fn authenticate(
+    State(state): State<AppState>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, AppError> {
+    let api = state.config.api.as_ref().ok_or(AppError::NotFound)?;
+    let challenge = |fault| AppError::from(Challenge { fault, scope: api.scope.clone() });
+    let token = bearer_token(request.headers()).map_err(challenge)?;
+    let caller = identify(&state, api, token).await?;
+    request.extensions_mut().insert(caller);
+    Ok(next.run(request).await)
+}
+
+/// The token in the `Authorization` header (RFC 6750, section 2.1): nowhere else is one looked for.
+fn bearer_token(headers: &HeaderMap) -> Result<&str, Fault> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let value = values.next().ok_or(Fault::Absent)?;
+    if values.next().is_some() {
+        return Err(Fault::Malformed);
+    }
+    let text = value.to_str().map_err(|_| Fault::Malformed)?;
+    let (scheme, token) = text.split_once(' ').unwrap_or((text, ""));
+    match (scheme.eq_ignore_ascii_case("bearer"), token.trim()) {
+        (false, _) => Err(Fault::Absent),
+        (true, "") => Err(Fault::Malformed),
+        (true, token) => Ok(token),
+    }
+}
+
+async fn identify(state: &AppState, api: &ApiConfig, token: &str) -> Result<Caller, AppError> {
+    let verified = state.oidc.verify_access_token(token, api).await.map_err(|error| refusal(error, api))?;
+    match verified.permissions {
+        Permissions::Delegated(_) => person(state, &verified.identity).await,
+        Permissions::Application(roles) => Ok(Caller::Program { roles }),
+    }
+}
+
+fn refusal(error: OidcError, api: &ApiConfig) -> AppError {
+    tracing::info!(reason = error.reason(), %error, "an access token was refused");
+    let fault = match error {
+        OidcError::Token(TokenFault::Scope) => Fault::Insufficient,
+        OidcError::Token(fault) => Fault::Invalid(fault.to_string()),
+        // Metadata or keys are missing: nothing can be said about the token.
+        error => return AppError::unavailable(error.to_string()),
+    };
+    Challenge { fault, scope: api.scope.clone() }.into()
+}
+
+/// The synced user. An access token does not tell enough to make one: that takes a sign-in.
+async fn person(state: &AppState, identity: &IdentityKey) -> Result<Caller, AppError> {
+    let mut conn = state.db.conn().await?;
+    let user = User::find_by_identity(&mut conn, &identity.realm, &identity.subject).await?;
+    let user = user.ok_or(AppError::NotAdmitted {
+        message: "This person has never signed in to this application. They do so once in a browser.",
+    })?;
+    if !user.is_active() {
+        return Err(AppError::NotAdmitted { message: "An administrator has disabled this person's account here." });
+    }
+    Ok(Caller::Person(Box::new(user)))
+}
+
+/// The person on whose behalf the call is made.
+#[derive(Debug)]
+pub struct Person(pub User);
+
+impl FromRequestParts<AppState> for Person {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        match parts.extensions.get::<Caller>() {
+            Some(Caller::Person(user)) => Ok(Self(user.as_ref().clone())),
+            _ => Err(needs(state.config.api.as_ref().map_or("", |api| api.scope.as_str()))),
+        }
+    }
+}
+
+/// Whoever may read the users: on behalf of an administrator, or with the app role [`READ_USERS`].
+#[derive(Debug)]
+pub struct UserReader;
+
+impl FromRequestParts<AppState> for UserReader {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, AppError> {
+        match parts.extensions.get::<Caller>() {
+            Some(Caller::Person(user)) if user.has_role(ADMIN) => Ok(Self),
+            Some(Caller::Program { roles }) if roles.iter().any(|role| role == READ_USERS) => Ok(Self),
+            Some(Caller::Program { .. }) | None => Err(needs(READ_USERS)),
+            Some(Caller::Person(_)) => {
+                Err(AppError::NotAdmitted { message: "Only administrators of this application may read the users." })
+            }
+        }
+    }
+}
+
+fn needs(scope: &str) -> AppError {
+    Challenge { fault: Fault::Insufficient, scope: scope.to_owned() }.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn v_10_3_one_bearer_token_in_one_header() {
+        let token = |values: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(AUTHORIZATION, HeaderValue::from_bytes(value.as_bytes()).expect("a value"));
+            }
+            bearer_token(&headers).map(str::to_owned)
+        };
+        for good in ["Bearer a.b.c", "bearer a.b.c", "BEARER  a.b.c "] {
+            assert_eq!(token(&[good]), Ok("a.b.c".to_owned()), "{good}");
+        }
+        for absent in [&[][..], &["Basic YTpi"], &["a.b.c"], &[""]] {
+            assert_eq!(token(absent), Err(Fault::Absent), "{absent:?}");
+        }
+        for malformed in
+            [&["Bearer"][..], &["Bearer "], &["Bearer a", "Bearer a"], &["Basic x", "Bearer a"], &["Bearer é"]]
+        {
+            assert_eq!(token(malformed), Err(Fault::Malformed), "{malformed:?}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The list of users that a query asks for, in windows: for the admin page and for the API.
+
+use app::model::UserQuery;
+use app::query::{sort_name, status_name, type_name};
+use diesel::QueryResult;
+
+use crate::db::DbConn;
+use crate::models::{Cursor, User, UserFilter, UserWindow};
+
+/// Which users, in which order, from where on.
+#[derive(Clone, Debug)]
+pub struct UserList {
+    filter: UserFilter,
+    window: UserWindow,
+}
+
+/// The users of a window, and the cursors of those beside it.
+#[derive(Clone, Debug)]
+pub struct Window {
+    /// In the list's order.
+    pub users: Vec<User>,
+    /// Ends the window, if there is one after it.
+    pub next: Option<String>,
+    /// Begins the window, if there is one before it.
+    pub prev: Option<String>,
+}
+
+impl UserList {
+    /// The list; `None` when its cursor is none of ours, or belongs to another order.
+    #[must_use]
+    pub fn of(query: &UserQuery) -> Option<Self> {
+        let list = Self::or_first_page(query);
+        let asked = query.after.is_some() || query.before.is_some();
+        let understood = list.window.after.is_some() || list.window.before.is_some();
+        (asked == understood).then_some(list)
+    }
+
+    /// The list; from its first page on when the cursor is not understood.
+    #[must_use]
+    pub fn or_first_page(query: &UserQuery) -> Self {
+        let sort = sort_name(query.sort);
+        let cursor = |text: &Option<String>| text.as_deref().and_then(|text| Cursor::decode(text, sort));
+        Self {
+            filter: user_filter(query),
+            window: UserWindow {
+                sort,
+                descending: query.descending,
+                after: cursor(&query.after),
+                before: cursor(&query.before),
+                end: query.end,
+                limit: query.per_page.clamp(1, 200),
+            },
+        }
+    }
+
+    /// Which users.
+    #[must_use]
+    pub fn filter(&self) -> &UserFilter {
+        &self.filter
+    }
+
+    /// The users of the window in their order.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn window(&self, conn: &mut DbConn) -> QueryResult<Window> {
+        let window = &self.window;
+        let mut users = User::list(conn, &self.filter, window).await?;
+        let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
+        let has_more = users.len() > limit;
+        users.truncate(limit);
+        let is_backward = window.end || window.before.is_some();
+        if is_backward {
+            users.reverse();
+        }
+        let (has_prev, has_next) = match is_backward {
+            true => (has_more, !window.end),
+            false => (window.after.is_some(), has_more),
+        };
+        let at =
+            |user: Option<&User>, exists: bool| user.filter(|_| exists).map(|user| user.cursor(window.sort).encode());
+        Ok(Window { next: at(users.last(), has_next), prev: at(users.first(), has_prev), users })
+    }
+}
+
+/// The filters of the list, for the table.
+#[must_use]
+pub fn user_filter(query: &UserQuery) -> UserFilter {
+    UserFilter {
+        q: query.q.replace('\0', ""),
+        status: query.status.map(|status| status_name(status).to_owned()),
+        role: query.role.clone(),
+        user_type: query.user_type.map(|user_type| type_name(user_type).to_owned()),
+    }
+}
