@@ -1,5 +1,6 @@
 //! The suite: one test binary over the real router, by topic.
 
+mod access;
 mod admin;
 mod api;
 mod audit;
@@ -8,6 +9,7 @@ mod bulk;
 mod database;
 mod exports;
 mod grants;
+mod headers;
 mod identity;
 mod navigation;
 mod operations;

@@ -1,0 +1,246 @@
+//! The headers and cookies of every kind of response, over the whole application behind https.
+
+use entra_emulator::Endpoint;
+use suite::{Browser, Page, TestApp};
+
+const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
+const SAME_ORIGIN: (&str, &str) = ("sec-fetch-site", "same-origin");
+
+/// An application at https, and the session cookie of somebody who has signed in.
+async fn https() -> (TestApp, String) {
+    let app = TestApp::builder().setting("PUBLIC_URL", "https://app.example.com").start().await;
+    app.emulator.control().set_redirect_uris(&["https://app.example.com/auth/callback"]);
+    // Whether Graph's photo has come in time must not matter.
+    app.emulator.control().change_persona("admin", |persona| persona.photo = false);
+    let begun = app.ask("POST", "/auth/sign-in", &[SAME_ORIGIN, FORM], "").await;
+    let transaction = cookie_of(&begun, "__Host-login-");
+    let mut authorize = begun.location().expect("to the provider");
+    authorize.query_pairs_mut().append_pair("persona", "admin");
+    let back = Browser::new(app.emulator.authority()).get(authorize.as_str()).await;
+    let back = back.location().expect("an authorization response");
+    let path = format!("{}?{}", back.path(), back.query().expect("parameters"));
+    let answer = app.ask("GET", &path, &[("cookie", &transaction)], "").await;
+    let session = cookie_of(answer.assert_status(303), "__Host-id");
+    (app, session)
+}
+
+fn set_cookies(page: &Page) -> Vec<&str> {
+    page.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok()).collect()
+}
+
+fn cookie_of(page: &Page, name: &str) -> String {
+    let cookies = set_cookies(page);
+    let cookie = cookies.iter().find(|cookie| cookie.starts_with(name));
+    let cookie = cookie.unwrap_or_else(|| panic!("no {name} in {cookies:?}"));
+    cookie.split(';').next().expect("a pair").to_owned()
+}
+
+/// Every kind of response: method, path, whether with the session, status.
+async fn responses(app: &TestApp, session: &str) -> Vec<(String, Page)> {
+    let style = server::assets::stylesheet_url();
+    let (big, none) = ("x".repeat(70_000), "");
+    let kinds = [
+        ("GET", "/", false, none, 200),
+        ("HEAD", "/", false, none, 200),
+        ("GET", "/auth/sign-in", false, none, 200),
+        ("POST", "/auth/sign-in", false, none, 303),
+        ("GET", "/auth/callback", false, none, 400),
+        ("POST", "/auth/back-channel-logout", false, none, 400),
+        ("GET", "/auth/signed-out", false, none, 200),
+        ("GET", "/profile", false, none, 303),
+        ("GET", "/profile", true, none, 200),
+        ("GET", "/profile/photo", true, none, 404),
+        ("GET", "/admin/users", true, none, 200),
+        ("GET", "/admin/users/x", true, none, 404),
+        ("GET", "/nowhere", true, none, 404),
+        ("POST", "/profile", true, none, 405),
+        ("OPTIONS", "/profile", true, none, 405),
+        ("TRACE", "/", false, none, 405),
+        ("POST", "/theme", false, none, 400),
+        ("POST", "/theme", false, "theme=dark", 303),
+        ("POST", "/theme", false, &big, 400),
+        ("POST", "/auth/sign-in", false, &big, 413),
+        ("POST", "/auth/sign-out", true, none, 400),
+        ("GET", "/healthz", false, none, 200),
+        ("GET", "/readyz", false, none, 200),
+        ("GET", style, false, none, 200),
+        ("GET", "/favicon.ico", false, none, 200),
+        ("GET", "/assets/nothing", false, none, 404),
+        ("GET", "/api/openapi.json", false, none, 200),
+        ("GET", "/api/v1/me", false, none, 401),
+        ("GET", "/api/nothing", true, none, 401),
+    ];
+    let mut responses = Vec::new();
+    for (method, path, signed_in, body, status) in kinds {
+        let mut headers = vec![SAME_ORIGIN, FORM, ("accept", "text/html")];
+        headers.extend(signed_in.then_some(("cookie", session)));
+        let page = app.ask(method, path, &headers, body).await;
+        let name = format!("{method} {path}");
+        assert_eq!(page.status, status, "{name}: {}", page.text());
+        responses.push((name, page));
+    }
+    let cross_site = app.ask("POST", "/theme", &[("sec-fetch-site", "cross-site"), FORM], "theme=dark").await;
+    responses.push(("cross-site".to_owned(), cross_site.assert_status(403).clone()));
+    responses
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h_08_v_3_4_every_kind_of_response_has_the_headers() {
+    let (app, session) = https().await;
+    for (name, page) in responses(&app, &session).await {
+        for (header, value) in [
+            ("strict-transport-security", "max-age=63072000; includeSubDomains"),
+            ("x-content-type-options", "nosniff"),
+            ("x-frame-options", "DENY"),
+            ("referrer-policy", "same-origin"),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("server", ""),
+            ("x-powered-by", ""),
+            ("access-control-allow-origin", ""),
+        ] {
+            assert_eq!(page.header(header), value, "{name}: {header}");
+        }
+        assert!(page.header("permissions-policy").contains("camera=()"), "{name}");
+        assert!(!page.header("x-request-id").is_empty(), "{name}");
+        let may_be_kept = ["GET /assets/style", "GET /favicon.ico", "GET /api/openapi.json"];
+        let is_kept = page.header("cache-control") != "no-store";
+        assert_eq!(is_kept, may_be_kept.iter().any(|start| name.starts_with(start)), "h_05: {name}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h_06_the_policy_of_every_kind_of_response_is_strict() {
+    let (app, session) = https().await;
+    let mut nonces = Vec::new();
+    for (name, page) in responses(&app, &session).await {
+        let policy = page.header("content-security-policy");
+        let directives: Vec<&str> = policy.split("; ").collect();
+        for directive in [
+            "default-src 'self'",
+            "style-src 'self'",
+            "img-src 'self' data:",
+            "object-src 'none'",
+            "base-uri 'none'",
+            "frame-ancestors 'none'",
+        ] {
+            assert!(directives.contains(&directive), "{name}: {policy}");
+        }
+        assert!(!policy.contains("unsafe-inline") && !policy.contains("'unsafe-eval'"), "{name}: {policy}");
+        assert!(policy.ends_with(&format!("form-action 'self' {}", app.emulator.authority())), "{name}: {policy}");
+        assert!(!page.body.contains(" style=\"") && !page.body.contains(" onclick="), "{name}: nothing inline");
+        let nonce = policy.split("'nonce-").nth(1).and_then(|rest| rest.split('\'').next()).expect("a nonce");
+        assert!(!nonces.contains(&nonce.to_owned()), "{name}");
+        nonces.push(nonce.to_owned());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h_01_h_02_every_cookie_has_its_attributes() {
+    let (app, session) = https().await;
+    let headers = [SAME_ORIGIN, FORM];
+    let begun = app.ask("POST", "/auth/sign-in", &headers, "").await;
+    let theme = app.ask("POST", "/theme", &headers, "theme=dark").await;
+    let page = app.ask("GET", "/profile", &[("cookie", &session)], "").await;
+    let csrf = page.form("/auth/sign-out").fields.remove(0).1;
+    let signed_out =
+        app.ask("POST", "/auth/sign-out", &[SAME_ORIGIN, FORM, ("cookie", &session)], &format!("csrf={csrf}")).await;
+    assert_eq!(signed_out.assert_status(303).header("clear-site-data"), "\"cache\", \"cookies\", \"storage\"");
+    for (page, prefix) in [(&begun, "__Host-login-"), (&theme, "__Host-theme="), (&signed_out, "__Host-id=")] {
+        let cookies = set_cookies(page);
+        assert!(!cookies.is_empty(), "{prefix}");
+        for cookie in cookies {
+            assert!(cookie.starts_with(prefix) && cookie.len() <= 4_096, "{cookie}");
+            let attributes: Vec<&str> = cookie.split("; ").skip(1).collect();
+            for attribute in ["Path=/", "HttpOnly", "Secure", "SameSite=Lax"] {
+                assert!(attributes.contains(&attribute), "{attribute} in {cookie}");
+            }
+            assert!(!cookie.contains("Domain="), "{cookie}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h_05_leaving_clears_what_the_browser_kept_and_loopback_keeps_its_cookies() {
+    let app = TestApp::start().await;
+    for action in ["/auth/sign-out", "/profile/sign-out-everywhere"] {
+        let browser = app.sign_in("member1").await;
+        let form = browser.get("/profile").await.form(action);
+        let answer = browser.submit(&form).await;
+        assert_eq!(answer.assert_status(303).header("clear-site-data"), "\"cache\", \"storage\"", "{action}");
+    }
+    assert_eq!(app.browser().get("/auth/signed-out").await.header("clear-site-data"), "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h_06_forms_may_lead_to_a_providers_other_origins_once_they_are_known() {
+    let app = TestApp::builder().generic().start().await;
+    app.emulator.control().edit_json_with(Endpoint::Metadata, None, |document| {
+        document["authorization_endpoint"] = "http://127.0.0.1:9/authorize".into();
+        document["end_session_endpoint"] = "http://127.0.0.2:9/logout".into();
+    });
+    let issuer = url::Url::parse(&app.emulator.issuer()).expect("a URL").origin().ascii_serialization();
+    let policy = async || app.browser().get("/auth/sign-in").await.header("content-security-policy").to_owned();
+    assert!(policy().await.ends_with(&format!("form-action 'self' {issuer}")), "{}", policy().await);
+    app.state.oidc.warm_up().await.expect("metadata");
+    let further = format!("form-action 'self' {issuer} http://127.0.0.1:9 http://127.0.0.2:9");
+    assert!(policy().await.ends_with(&further), "{}", policy().await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h_07_the_front_channel_logout_page_alone_may_be_framed_and_by_the_provider_alone() {
+    let app = TestApp::start().await;
+    let page = app.browser().get("/auth/front-channel-logout?sid=x").await;
+    let policy = page.assert_status(200).header("content-security-policy");
+    assert!(policy.contains(&format!("frame-ancestors {};", app.emulator.authority())), "{policy}");
+    assert!(page.header("x-frame-options").is_empty());
+    assert!(page.body.len() < 100, "no other content: {}", page.body);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h_10_no_form_is_taken_from_another_site_whatever_its_address() {
+    let app = TestApp::start().await;
+    let admin = app.sign_in("admin").await;
+    let csrf = admin.get("/profile").await.form("/auth/sign-out").fields.remove(0).1;
+    let body = format!("csrf={csrf}&confirm=yes&theme=dark");
+    let id = app.db_user("admin@contoso.example").await.id;
+    for path in [
+        "/auth/sign-in".to_owned(),
+        "/auth/sign-out".to_owned(),
+        "/theme".to_owned(),
+        "/profile/sign-out-everywhere".to_owned(),
+        format!("/admin/users/{id}/sign-out"),
+        format!("/admin/users/{id}/roles"),
+        "/nowhere".to_owned(),
+    ] {
+        for header in [
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-site", "same-site"),
+            ("origin", "https://evil.example"),
+            ("origin", "null"),
+            ("referer", "http://localhost/"),
+        ] {
+            for method in ["POST", "PUT", "DELETE", "PATCH"] {
+                let answer = admin.request(method, &path, Some(body.clone()), &[header]).await;
+                assert_eq!(answer.status, 403, "{method} {path} {header:?}");
+            }
+        }
+    }
+    admin.get("/profile").await.assert_status(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_auth_address_shares_one_allowance_per_client() {
+    let app = TestApp::builder().setting("AUTH_RATE_LIMIT", "4/1h").start().await;
+    let browser = app.browser();
+    let paths = ["/auth/sign-in", "/auth/callback", "/auth/signed-out", "/auth/front-channel-logout"];
+    for path in paths {
+        assert_ne!(browser.get(path).await.status, 429, "{path}");
+    }
+    for path in paths {
+        let answer = browser.get(path).await;
+        answer.assert_status(429).assert_text("Too many requests");
+        assert_eq!(answer.header("retry-after"), "900", "{path}");
+    }
+    browser.get("/").await.assert_status(200);
+}
