@@ -1,4 +1,4 @@
-//! `/api/openapi.json`: what the API offers (OpenAPI 3.1), made from the handlers and their types.
+//! `/api/openapi.json`: what the API offers (`OpenAPI` 3.1), made from the handlers and their types.
 
 use axum::body::Bytes;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
