@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use leptos::prelude::{expect_context, provide_context};
 
 use crate::model::{
-    AuditPage, AuditQuery, Dashboard, GrantRow, GroupRow, HealthCheck, Listing, PageContext, Profile, SessionRow,
+    AuditPage, AuditQuery, Dashboard, GrantRow, GroupPage, HealthCheck, Listing, PageContext, Profile, SessionRow,
     UserDetail, UserPage, UserQuery,
 };
 
@@ -53,7 +53,7 @@ pub trait Backend: Send + Sync + 'static {
     /// `/admin/sessions`, from an opaque cursor on.
     async fn sessions(&self, after: Option<String>) -> Result<Listing<SessionRow>, PageError>;
     /// `/admin/groups`, from an opaque cursor on.
-    async fn groups(&self, after: Option<String>) -> Result<Listing<GroupRow>, PageError>;
+    async fn groups(&self, after: Option<String>) -> Result<GroupPage, PageError>;
     /// `/admin/grants`, from an opaque cursor on.
     async fn grants(&self, after: Option<String>) -> Result<Listing<GrantRow>, PageError>;
     /// `/admin/audit`.

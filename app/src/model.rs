@@ -224,6 +224,12 @@ pub struct RoleGrant {
     pub from_provider: bool,
     /// Granted here: can be revoked here.
     pub from_here: bool,
+    /// Why the provider grants it: `group Finance`, `app role Admin`.
+    pub provider_reasons: Vec<String>,
+    /// Who granted it here.
+    pub granted_by: String,
+    /// When it was granted here.
+    pub granted_at: Timestamp,
 }
 
 /// A group.
@@ -235,6 +241,38 @@ pub struct GroupRow {
     pub name: String,
     /// How many users are known to be in it.
     pub members: u64,
+    /// The roles that it gives.
+    pub roles: Vec<String>,
+}
+
+/// A group or app role that gives a role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MappingRow {
+    /// A group's object id, or the value of an app role.
+    pub value: String,
+    /// The group's name, when it is a group and known.
+    pub name: String,
+    /// The role that it gives.
+    pub role: String,
+    /// Whether it stands in the setting `ROLE_MAPPING`: read-only here.
+    pub from_setting: bool,
+    /// Who added it here.
+    pub created_by: String,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// `/admin/groups`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupPage {
+    /// The groups.
+    pub listing: Listing<GroupRow>,
+    /// All mappings: the setting's, then those added here.
+    pub mappings: Vec<MappingRow>,
+    /// Roles that exist, as suggestions.
+    pub roles: Vec<String>,
+    /// Whether memberships are kept here; without, a mapping works from the next sign-in on.
+    pub memberships_kept: bool,
 }
 
 /// A session.

@@ -7,8 +7,8 @@ use app::ResponseStatus;
 use app::backend::{Backend, PageError, provide_backend};
 use app::model::{
     AuditPage, AuditQuery, Dashboard, EventRow, Flash, FlashKind, GrantRow, GrantState, GraphPart, GraphProfile,
-    GroupRow, HealthCheck, Listing, PageContext, Profile, RoleGrant, SessionRow, Theme, UserDetail, UserPage,
-    UserQuery, UserRow, UserStatus, Viewer,
+    GroupPage, GroupRow, HealthCheck, Listing, MappingRow, PageContext, Profile, RoleGrant, SessionRow, Theme,
+    UserDetail, UserPage, UserQuery, UserRow, UserStatus, Viewer,
 };
 use async_trait::async_trait;
 use leptos::prelude::*;
@@ -93,7 +93,7 @@ fn event() -> EventRow {
 }
 
 fn admin_role() -> RoleGrant {
-    RoleGrant { role: "admin".to_owned(), from_provider: false, from_here: true }
+    RoleGrant { role: "admin".to_owned(), from_here: true, ..RoleGrant::default() }
 }
 
 #[async_trait]
@@ -150,8 +150,20 @@ impl Backend for Fake {
         self.listing(session("s", false))
     }
 
-    async fn groups(&self, _: Option<String>) -> Result<Listing<GroupRow>, PageError> {
-        self.listing(GroupRow { object_id: "g".to_owned(), name: HOSTILE.to_owned(), members: 1 })
+    async fn groups(&self, _: Option<String>) -> Result<GroupPage, PageError> {
+        let row = GroupRow { object_id: "g".to_owned(), name: HOSTILE.to_owned(), members: 1, ..GroupRow::default() };
+        let mapping = |value: &str, from_setting| MappingRow {
+            value: value.to_owned(),
+            role: "admin".to_owned(),
+            from_setting,
+            ..MappingRow::default()
+        };
+        self.answer(GroupPage {
+            listing: self.listing(row)?,
+            mappings: vec![mapping("of-setting", true), mapping("of-table", false)],
+            roles: vec!["admin".to_owned()],
+            memberships_kept: true,
+        })
     }
 
     async fn grants(&self, _: Option<String>) -> Result<Listing<GrantRow>, PageError> {
@@ -409,6 +421,17 @@ fn many_are_acted_on_by_boxes_and_plain_buttons() {
         form.contains(r#"name="back" value="per_page=10""#) && form.contains(r#"type="checkbox" name="id" value="2">"#)
     );
     assert!(page("/admin/users?select=all").contains(r#"name="id" value="2" checked>"#));
+}
+
+#[test]
+fn mappings_of_the_setting_are_read_only_and_others_can_be_removed() {
+    let html = page("/admin/groups?value=chosen");
+    let forms = posting_forms(&html);
+    let mappings: Vec<_> = forms.iter().filter(|form| form.contains("/admin/groups/mappings")).collect();
+    assert_eq!(mappings.len(), 2, "one to add, one to remove");
+    assert!(mappings.iter().any(|form| form.contains(r#"value="of-table""#) && form.contains(r#"value="remove""#)));
+    assert!(mappings.iter().any(|form| form.contains(r#"name="value" value="chosen""#)));
+    assert!(html.contains("of-setting"));
 }
 
 #[test]

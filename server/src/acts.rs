@@ -7,6 +7,7 @@ use crate::db::{DbConn, DbError, to_end};
 use crate::models::{
     Grant, NewAuditEvent, RoleSource, SessionRecord, User, UserRole, changed_from, grant_role, revoke_role,
 };
+use crate::role_mappings;
 use crate::state::AppState;
 use crate::user_sync::ADMIN;
 use crate::write_transaction;
@@ -95,7 +96,7 @@ impl By {
     }
 
     /// The event of an act of theirs, on a user if it is on one.
-    async fn event(
+    pub(crate) async fn event(
         &self,
         conn: &mut DbConn,
         kind: &'static str,
@@ -113,11 +114,13 @@ impl By {
     }
 }
 
-/// The roles that can be granted here: `admin` and what `ROLE_MAPPING` knows.
-#[must_use]
-pub fn known_roles(state: &AppState) -> BTreeSet<String> {
-    let mapped = state.config.sync.role_mapping.iter().map(|rule| rule.role.clone());
-    mapped.chain([ADMIN.to_owned()]).collect()
+/// The roles that can be granted here: `admin` and what the mappings know.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn known_roles(state: &AppState, conn: &mut DbConn) -> Result<BTreeSet<String>, DbError> {
+    let mapped = role_mappings::rules(state, conn).await?.into_iter().map(|rule| rule.role);
+    Ok(mapped.chain([ADMIN.to_owned()]).collect())
 }
 
 /// Does it, in one transaction that runs to its end even if the caller goes away.

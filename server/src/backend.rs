@@ -3,15 +3,15 @@
 
 use app::backend::{Backend, PageError};
 use app::model::{
-    AuditPage, AuditQuery, Dashboard, GrantRow, GroupRow, HealthCheck, Listing, Profile, SessionRow, UserDetail,
-    UserPage, UserQuery,
+    AuditPage, AuditQuery, Dashboard, GrantRow, GroupPage, GroupRow, HealthCheck, Listing, MappingRow, Profile,
+    RoleGrant, SessionRow, UserDetail, UserPage, UserQuery,
 };
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
 use self::rows::{
-    EVENTS, claim_facts, event_row, grant_row, graph_profile, group_rows, provider_facts, role_grants, unsigned,
-    user_row, user_type,
+    EVENTS, claim_facts, event_row, grant_row, graph_profile, group_rows, mapping_row, provider_facts, reasons,
+    role_grants, roles_of_group, setting_mapping_row, unsigned, user_row, user_type,
 };
 use crate::acts::known_roles;
 use crate::db::{Conn, DbError};
@@ -19,8 +19,10 @@ use crate::device;
 use crate::graph_sync::{self, rfc3339};
 use crate::handlers::health;
 use crate::models::{
-    AuditEvent, AuditFilter, Cursor, Grant, GraphCache, Group, SessionRecord, User, UserFilter, UserRole, is_id,
+    AuditEvent, AuditFilter, Cursor, Grant, GraphCache, Group, RoleMapping, SessionRecord, User, UserFilter, UserRole,
+    is_id, list_app_roles,
 };
+use crate::role_mappings;
 use crate::state::AppState;
 use crate::user_list::{UserList, Window};
 use crate::user_sync::ADMIN;
@@ -90,6 +92,7 @@ impl ServerBackend {
         let mut conn = self.conn().await?;
         let sessions = SessionRecord::list_by_user(&mut conn, &user.id, self.state.live_at()).await?;
         let grants = Grant::list_by_user(&mut conn, &user.id).await?;
+        let groups = Group::list_by_user(&mut conn, &user.id).await?;
         Ok(Profile {
             upn: user.upn.clone(),
             name: user.name().to_owned(),
@@ -100,8 +103,8 @@ impl ServerBackend {
             realm: user.realm.clone(),
             subject: user.subject.clone(),
             synced_at: rfc3339(user.synced_at),
-            roles: role_grants(UserRole::list_by_user(&mut conn, &user.id).await?),
-            groups: group_rows(Group::list_by_user(&mut conn, &user.id).await?),
+            roles: self.role_grants(&mut conn, user, &groups).await?,
+            groups: group_rows(groups),
             sessions: sessions.iter().map(|session| self.session_row(session, user)).collect(),
             grants: grants.iter().map(|grant| grant_row(grant, user)).collect(),
             graph: graph_profile(&graph),
@@ -124,7 +127,7 @@ impl ServerBackend {
             total: Some(total),
             next,
             prev,
-            roles: known_roles(&self.state).into_iter().collect(),
+            roles: known_roles(&self.state, &mut conn).await?.into_iter().collect(),
         })
     }
 
@@ -147,6 +150,7 @@ impl ServerBackend {
         let user = User::find(&mut conn, &id).await?.ok_or(Failure(PageError::NotFound))?;
         let sessions = SessionRecord::list_by_user(&mut conn, &id, self.state.live_at()).await?;
         let grants = Grant::list_by_user(&mut conn, &id).await?;
+        let groups = Group::list_by_user(&mut conn, &id).await?;
         let history = AuditEvent::list_by_subject(&mut conn, &id, HISTORY).await?;
         Ok(UserDetail {
             row: user_row(&user, i64::try_from(sessions.len()).unwrap_or(i64::MAX)),
@@ -155,9 +159,9 @@ impl ServerBackend {
             subject: user.subject.clone(),
             provider_facts: provider_facts(&user),
             synced_at: rfc3339(user.synced_at),
-            roles: role_grants(UserRole::list_by_user(&mut conn, &id).await?),
-            grantable_roles: known_roles(&self.state).into_iter().collect(),
-            groups: group_rows(Group::list_by_user(&mut conn, &id).await?),
+            roles: self.role_grants(&mut conn, &user, &groups).await?,
+            grantable_roles: known_roles(&self.state, &mut conn).await?.into_iter().collect(),
+            groups: group_rows(groups),
             sessions: sessions.iter().map(|session| self.session_row(session, &user)).collect(),
             grants: grants.iter().map(|grant| grant_row(grant, &user)).collect(),
             history: history.into_iter().map(event_row).collect(),
@@ -203,16 +207,46 @@ impl ServerBackend {
         ))
     }
 
-    async fn group_list(&self, after: Option<String>) -> Answer<Listing<GroupRow>> {
+    async fn group_page(&self, after: Option<String>) -> Answer<GroupPage> {
         self.require_admin()?;
         let mut conn = self.conn().await?;
         let groups = Group::list(&mut conn, &id_after(after, "groups"), PAGE + 1).await?;
+        let rules = role_mappings::rules(&self.state, &mut conn).await?;
         let to_row = |(group, members): (Group, i64)| GroupRow {
+            roles: roles_of_group(&rules, &group.object_id),
             object_id: group.object_id,
             name: group.name,
             members: unsigned(members),
         };
-        Ok(listing(groups, |(group, _)| cursor("groups", String::new(), &group.id), to_row))
+        Ok(GroupPage {
+            listing: listing(groups, |(group, _)| cursor("groups", String::new(), &group.id), to_row),
+            mappings: self.mapping_rows(&mut conn).await?,
+            roles: known_roles(&self.state, &mut conn).await?.into_iter().collect(),
+            memberships_kept: self.state.config.sync.mirror_groups,
+        })
+    }
+
+    async fn mapping_rows(&self, conn: &mut Conn) -> Answer<Vec<MappingRow>> {
+        let of_setting = self.state.config.sync.role_mapping.iter().map(setting_mapping_row);
+        let mut rows: Vec<MappingRow> = of_setting.collect();
+        rows.extend(RoleMapping::list(conn).await?.into_iter().map(mapping_row));
+        let values = rows.iter().map(|row| row.value.to_lowercase()).collect();
+        let names = Group::list_names(conn, values).await?;
+        for row in &mut rows {
+            row.name = names.get(&row.value.to_lowercase()).cloned().unwrap_or_default();
+        }
+        Ok(rows)
+    }
+
+    /// The roles of a user, each with why: the rules that fit their groups and app roles.
+    async fn role_grants(&self, conn: &mut Conn, user: &User, groups: &[Group]) -> Answer<Vec<RoleGrant>> {
+        let rules = role_mappings::rules(&self.state, conn).await?;
+        let app_roles = list_app_roles(conn, &user.id).await?;
+        let mut grants = role_grants(UserRole::list_by_user(conn, &user.id).await?);
+        for grant in grants.iter_mut().filter(|grant| grant.from_provider) {
+            grant.provider_reasons = reasons(&rules, &grant.role, groups, &app_roles);
+        }
+        Ok(grants)
     }
 
     async fn grant_list(&self, after: Option<String>) -> Answer<Listing<GrantRow>> {
@@ -278,8 +312,8 @@ impl Backend for ServerBackend {
         self.session_list(after).await.map_err(|failure| failure.0)
     }
 
-    async fn groups(&self, after: Option<String>) -> Result<Listing<GroupRow>, PageError> {
-        self.group_list(after).await.map_err(|failure| failure.0)
+    async fn groups(&self, after: Option<String>) -> Result<GroupPage, PageError> {
+        self.group_page(after).await.map_err(|failure| failure.0)
     }
 
     async fn grants(&self, after: Option<String>) -> Result<Listing<GrantRow>, PageError> {

@@ -247,7 +247,7 @@ async fn users_with(command: UsersCommand, environment: &Environment) -> Result<
     let user = find_user(&state, name).await?;
     let user_id = user.id.clone();
     let act = match command {
-        UsersCommand::GrantRole(args) => Act::GrantRole { user_id, role: known_role(&state, args.role)? },
+        UsersCommand::GrantRole(args) => Act::GrantRole { user_id, role: known_role(&state, args.role).await? },
         UsersCommand::RevokeRole(args) => Act::RevokeRole { user_id, role: args.role },
         UsersCommand::Disable(_) => Act::Disable { user_id },
         UsersCommand::Enable(_) => Act::Enable { user_id },
@@ -259,8 +259,9 @@ async fn users_with(command: UsersCommand, environment: &Environment) -> Result<
     Ok(())
 }
 
-fn known_role(state: &AppState, role: String) -> Result<String, ServeError> {
-    let known = acts::known_roles(state);
+async fn known_role(state: &AppState, role: String) -> Result<String, ServeError> {
+    let mut conn = state.db.conn().await?;
+    let known = acts::known_roles(state, &mut conn).await?;
     if known.contains(&role) {
         return Ok(role);
     }

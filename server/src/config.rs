@@ -349,6 +349,12 @@ pub enum BooleanColumn {
     IsExternal,
 }
 
+/// Whether a role can be called so: lower-case letters, digits, `-` and `_`.
+#[must_use]
+pub fn is_role_name(text: &str) -> bool {
+    parse::role_name(text).is_ok()
+}
+
 /// `ROLE_MAPPING`: who holds this group or app role holds that role here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RoleRule {
@@ -356,6 +362,14 @@ pub struct RoleRule {
     pub value: String,
     /// The role it gives, lower case: `admin`.
     pub role: String,
+}
+
+impl RoleRule {
+    /// Whether its value can be a group's object id only; app roles have names.
+    #[must_use]
+    pub fn is_group(&self) -> bool {
+        uuid::Uuid::parse_str(&self.value).is_ok()
+    }
 }
 
 /// Who somebody is: (tenant id, object id), or (issuer, subject) with another provider.

@@ -104,6 +104,14 @@ notices! {
     RoleGranted = "role-granted", Success, "The role is granted.";
     /// After a revocation of a role.
     RoleRevoked = "role-revoked", Success, "The role is revoked.";
+    /// After a mapping was added.
+    MappingAdded = "mapping-added", Success, "The mapping is saved, and everybody it concerns has the role.";
+    /// After a mapping was removed.
+    MappingRemoved = "mapping-removed", Success, "The mapping is removed, and the role is taken from everybody who had it by this alone.";
+    /// A mapping without a value, or to something that is no role.
+    MappingInvalid = "mapping-invalid", Error, "A mapping needs a group's object id or an app role, and a role of lower-case letters, digits, - and _.";
+    /// The setting's own mappings are not changed here.
+    MappingOfSetting = "mapping-of-setting", Error, "This mapping comes from the setting ROLE_MAPPING and can be changed there only.";
     /// After the end of a session.
     SessionEnded = "session-ended", Success, "The session has ended.";
     /// After a refresh.

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::db::DbError;
 use crate::graph::{GraphClient, GraphError};
-use crate::models::{Grant, GraphCache, User};
+use crate::models::{Grant, GraphCache, Group, User};
 use crate::state::AppState;
 use crate::tokens;
 
@@ -86,6 +86,31 @@ async fn fetch(state: &AppState, graph: &GraphClient, user: &User, token: &Secre
     let photo = photo.map(|photo| photo.map_or_else(nothing, |photo| (photo.content_type.to_owned(), photo.bytes)));
     for (part, result) in [("photo", photo), ("me", me), ("manager", manager)] {
         keep(state, &user.id, part, result).await?;
+    }
+    name_groups(state, graph, user, token).await
+}
+
+/// Fetches the names of the person's groups, unless all are known. Not everybody may read them: then
+/// groups go by their ids.
+async fn name_groups(state: &AppState, graph: &GraphClient, user: &User, token: &SecretString) -> Result<(), DbError> {
+    let mut conn = state.db.conn().await?;
+    let groups = Group::list_by_user(&mut conn, &user.id).await?;
+    drop(conn);
+    if groups.iter().all(|group| !group.name.is_empty()) {
+        return Ok(());
+    }
+    let Ok(named) = graph.transitive_member_of(token).await else {
+        return Ok(());
+    };
+    let mut conn = state.db.conn().await?;
+    for group in named {
+        let Some(name) = group.display_name.filter(|name| !name.is_empty()) else {
+            continue;
+        };
+        let is_news = |known: &Group| known.object_id.eq_ignore_ascii_case(&group.id) && known.name != name;
+        if let Some(known) = groups.iter().find(|known| is_news(known)) {
+            Group::set_name(&mut conn, &known.realm, &known.object_id, &name).await?;
+        }
     }
     Ok(())
 }

@@ -47,6 +47,7 @@ pub mod models;
 pub mod oidc;
 pub mod pages;
 pub mod provider_logout;
+pub mod role_mappings;
 pub mod router;
 pub mod serve;
 pub mod session_store;

@@ -61,6 +61,7 @@ fn sensitive_acts(state: &AppState) -> Router<AppState> {
     let routes = Router::new()
         .route("/admin/users/{id}/disable", get(admin::disable_user).post(admin::disable_user))
         .route("/admin/users/{id}/roles", get(admin::change_role).post(admin::change_role))
+        .route("/admin/groups/mappings", get(admin::change_mapping).post(admin::change_mapping))
         .route("/admin/users/bulk", get(admin::act_on_many).post(admin::act_on_many));
     step_up::require(state, (&state.config.admin_acts).into(), routes)
 }

@@ -6,13 +6,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::config::{BooleanColumn, Config, IdentityKey, SyncConfig, TextColumn};
+use crate::config::{BooleanColumn, Config, IdentityKey, RoleRule, SyncConfig, TextColumn};
 use crate::db::{DbConn, DbError, to_end};
 use crate::middleware::client::ClientInfo;
 use crate::models::{
-    NewAuditEvent, NewUser, RoleSource, User, changed_from, grant_role, new_id, set_memberships, set_provider_roles,
+    NewAuditEvent, NewUser, RoleSource, User, changed_from, grant_role, new_id, set_app_roles, set_memberships,
+    set_provider_roles,
 };
 use crate::oidc::{Claims, GroupsClaim, SignIn};
+use crate::role_mappings;
 use crate::state::AppState;
 use crate::tokens::{self, VaultError};
 use crate::write_transaction;
@@ -215,7 +217,10 @@ fn clean(text: &str) -> String {
 
 async fn sync_roles(state: &AppState, conn: &mut DbConn, user: &User, input: &SyncInput) -> Result<(), SyncError> {
     let now = state.clock.now_utc();
-    if let Some(roles) = provider_roles(&state.config.sync, input) {
+    let app_roles = input.sign_in.claims.roles().iter().map(|role| clean(role).to_lowercase()).collect();
+    set_app_roles(conn, &user.id, &app_roles).await?;
+    let rules = role_mappings::rules(state, conn).await?;
+    if let Some(roles) = provider_roles(&rules, input) {
         set_provider_roles(conn, &user.id, &roles, now).await?;
     }
     if state.config.sync.admin_users.contains(&input.sign_in.identity) {
@@ -224,12 +229,11 @@ async fn sync_roles(state: &AppState, conn: &mut DbConn, user: &User, input: &Sy
     Ok(())
 }
 
-/// Roles by `ROLE_MAPPING`. `None` when some rule names a group and the groups are not known:
-/// then the last known roles stay.
-fn provider_roles(config: &SyncConfig, input: &SyncInput) -> Option<BTreeSet<String>> {
+/// Roles by the mappings. `None` when some rule names a group and the groups are not known: then the
+/// last known roles stay.
+fn provider_roles(rules: &[RoleRule], input: &SyncInput) -> Option<BTreeSet<String>> {
     let app_roles = input.sign_in.claims.roles();
-    let is_group = |value: &str| uuid::Uuid::parse_str(value).is_ok();
-    if input.groups.is_none() && config.role_mapping.iter().any(|rule| is_group(&rule.value)) {
+    if input.groups.is_none() && rules.iter().any(RoleRule::is_group) {
         return None;
     }
     let groups = input.groups.as_ref();
@@ -237,7 +241,7 @@ fn provider_roles(config: &SyncConfig, input: &SyncInput) -> Option<BTreeSet<Str
         app_roles.iter().any(|role| role.eq_ignore_ascii_case(value))
             || groups.is_some_and(|groups| groups.iter().any(|group| group.eq_ignore_ascii_case(value)))
     };
-    Some(config.role_mapping.iter().filter(|rule| holds(&rule.value)).map(|rule| rule.role.clone()).collect())
+    Some(rules.iter().filter(|rule| holds(&rule.value)).map(|rule| rule.role.clone()).collect())
 }
 
 /// Groups that a sync added and removed, by object id.

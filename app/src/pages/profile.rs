@@ -10,7 +10,7 @@ use crate::components::facts::{facts, id, text, text_facts};
 use crate::components::form::Act;
 use crate::components::grants::own_grants_table;
 use crate::components::layout::Page;
-use crate::components::roles::source;
+use crate::components::roles::why;
 use crate::components::sessions::{Scope, sessions_table};
 use crate::components::status::{tag, user_type};
 use crate::components::table::{headers, table};
@@ -128,8 +128,8 @@ fn roles_section(roles: Vec<RoleGrant>) -> AnyView {
         view! { <p class="muted">"No roles. Everything that needs none is open to you."</p> }.into_any()
     } else {
         let items = roles.into_iter().map(|role| {
-            let why = source(&role);
-            view! { <li>{tag(role.role)}<span class="muted">{why}</span></li> }
+            let why = why(&role);
+            view! { <li>{tag(role.role)}{why}</li> }
         });
         view! { <ul class="plain-list">{items.collect_view()}</ul> }.into_any()
     };

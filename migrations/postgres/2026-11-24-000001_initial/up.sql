@@ -74,6 +74,7 @@ CREATE TABLE groups (
     seen_at   TIMESTAMP NOT NULL
 );
 CREATE UNIQUE INDEX groups_identity ON groups (realm, object_id);
+CREATE INDEX groups_by_object_id ON groups (lower(object_id));
 
 CREATE TABLE group_members (
     group_id TEXT COLLATE "C" NOT NULL REFERENCES groups (id) ON DELETE CASCADE,

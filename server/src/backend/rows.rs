@@ -1,13 +1,15 @@
 //! From rows of the database to what pages show.
 
 use app::model::{
-    EventRow, GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, RoleGrant, UserRow, UserStatus, UserType,
+    EventRow, GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, MappingRow, RoleGrant, UserRow, UserStatus,
+    UserType,
 };
 use chrono::NaiveDateTime;
 
+use crate::config::RoleRule;
 use crate::graph::{Manager, Me};
 use crate::graph_sync::rfc3339;
-use crate::models::{AuditEvent, Grant, GraphCache, Group, User, UserRole};
+use crate::models::{AuditEvent, Grant, GraphCache, Group, RoleMapping, User, UserRole};
 use crate::tokens;
 
 pub(super) fn unsigned(count: i64) -> u64 {
@@ -41,14 +43,58 @@ pub(super) fn role_grants(held: Vec<UserRole>) -> Vec<RoleGrant> {
         }
         if let Some(last) = grants.last_mut() {
             last.from_provider |= role.source == "provider";
-            last.from_here |= role.source == "local";
+            if role.source == "local" {
+                last.from_here = true;
+                last.granted_by = role.granted_by;
+                last.granted_at = rfc3339(role.granted_at);
+            }
         }
     }
     grants
 }
 
+/// The rules by which the groups and app roles of a person give them `role`, in words.
+pub(super) fn reasons(rules: &[RoleRule], role: &str, groups: &[Group], app_roles: &[String]) -> Vec<String> {
+    let reason = |rule: &RoleRule| {
+        let group = groups.iter().find(|group| group.object_id.eq_ignore_ascii_case(&rule.value));
+        let app_role = app_roles.iter().find(|app_role| app_role.eq_ignore_ascii_case(&rule.value));
+        match (group, app_role) {
+            (Some(group), _) if group.name.is_empty() => Some(format!("group {}", group.object_id)),
+            (Some(group), _) => Some(format!("group {}", group.name)),
+            (None, Some(_)) => Some(format!("app role {}", rule.value)),
+            (None, None) => None,
+        }
+    };
+    let mut reasons: Vec<String> = rules.iter().filter(|rule| rule.role == role).filter_map(reason).collect();
+    reasons.dedup();
+    reasons
+}
+
+/// The roles that a group gives.
+pub(super) fn roles_of_group(rules: &[RoleRule], object_id: &str) -> Vec<String> {
+    let fitting = rules.iter().filter(|rule| rule.value.eq_ignore_ascii_case(object_id));
+    let mut roles: Vec<String> = fitting.map(|rule| rule.role.clone()).collect();
+    roles.sort_unstable();
+    roles.dedup();
+    roles
+}
+
+pub(super) fn setting_mapping_row(rule: &RoleRule) -> MappingRow {
+    MappingRow { value: rule.value.clone(), role: rule.role.clone(), from_setting: true, ..MappingRow::default() }
+}
+
+pub(super) fn mapping_row(mapping: RoleMapping) -> MappingRow {
+    MappingRow {
+        value: mapping.value,
+        role: mapping.role,
+        created_by: mapping.created_by,
+        created_at: rfc3339(mapping.created_at),
+        ..MappingRow::default()
+    }
+}
+
 pub(super) fn group_rows(groups: Vec<Group>) -> Vec<GroupRow> {
-    let to_row = |group: Group| GroupRow { object_id: group.object_id, name: group.name, members: 0 };
+    let to_row = |group: Group| GroupRow { object_id: group.object_id, name: group.name, ..GroupRow::default() };
     groups.into_iter().map(to_row).collect()
 }
 

@@ -227,7 +227,7 @@ pub(super) fn role_mapping(text: &str) -> Parsed<Vec<RoleRule>> {
     .map(without_repetition)
 }
 
-fn role_name(text: &str) -> Parsed<String> {
+pub(super) fn role_name(text: &str) -> Parsed<String> {
     let starts = text.starts_with(|first: char| first.is_ascii_lowercase());
     let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
     if starts && text.len() <= 64 && text.bytes().all(fits) {

@@ -2,10 +2,12 @@
 //! An act that takes something away asks first, unless the form says `confirm=yes`.
 
 mod bulk;
+mod mappings;
 
 use axum::response::Response;
 
 pub use self::bulk::act_on_many;
+pub use self::mappings::change_mapping;
 use super::act_request::{ActRequest, Question, target};
 use super::{RowId, redirect_with};
 use crate::acts::{self, Act};
@@ -84,7 +86,10 @@ pub async fn sign_out_user(RowId(id): RowId, request: ActRequest) -> Result<Resp
 pub async fn change_role(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
     let user = request.user(&id).await?;
     let role = request.form.get("role").to_owned();
-    if !acts::known_roles(&request.state).contains(&role) {
+    let mut conn = request.state.db.conn().await?;
+    let known = acts::known_roles(&request.state, &mut conn).await?;
+    drop(conn);
+    if !known.contains(&role) {
         return Err(AppError::bad_request("There is no such role."));
     }
     match request.form.get("action") {

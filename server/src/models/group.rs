@@ -1,6 +1,6 @@
 //! Groups and who is in them. The object id is the key, the name a cache.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use chrono::NaiveDateTime;
 use diesel::dsl::count_star;
@@ -8,6 +8,7 @@ use diesel::prelude::*;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 
+use super::audit::lower;
 use super::new_id;
 use crate::db::DbConn;
 use crate::db::schema::{group_members, groups};
@@ -64,6 +65,16 @@ impl Group {
             .await?;
         let members = |group: &Self| counts.iter().find(|(id, _)| *id == group.id).map_or(0, |(_, count)| *count);
         Ok(page.into_iter().map(|group| (group.clone(), members(&group))).collect())
+    }
+
+    /// The names of these groups by their object ids (lower case); those without a name are absent.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn list_names(conn: &mut DbConn, object_ids: Vec<String>) -> QueryResult<HashMap<String, String>> {
+        let query = groups::table.filter(lower(groups::object_id).eq_any(object_ids).and(groups::name.ne("")));
+        let names: Vec<(String, String)> = query.select((groups::object_id, groups::name)).load(conn).await?;
+        Ok(names.into_iter().map(|(id, name)| (id.to_lowercase(), name)).collect())
     }
 
     /// Caches the display name of a group.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
+use diesel::sql_types::{Text, Timestamp};
 use diesel_async::RunQueryDsl;
 
 use crate::db::DbConn;
@@ -129,11 +130,56 @@ pub async fn set_provider_roles(
     Ok(held != *roles)
 }
 
+/// Users whose roles are changed by one statement.
+const CHUNK: usize = 500;
+
+/// Grants `role` from the provider to all of these, who do not have it from there yet, or takes it
+/// from them. Run it in a transaction.
+///
+/// # Errors
+/// From the database.
+pub async fn set_provider_role_of_many(
+    conn: &mut DbConn,
+    user_ids: &[String],
+    role: &str,
+    is_granted: bool,
+    now: NaiveDateTime,
+) -> QueryResult<()> {
+    let source = RoleSource::Provider.name();
+    for chunk in user_ids.chunks(CHUNK) {
+        if is_granted {
+            let rows = users::table.filter(users::id.eq_any(chunk)).select((
+                users::id,
+                role.into_sql::<Text>(),
+                source.into_sql::<Text>(),
+                now.into_sql::<Timestamp>(),
+            ));
+            let columns = (user_roles::user_id, user_roles::role, user_roles::source, user_roles::granted_at);
+            rows.insert_into(user_roles::table).into_columns(columns).execute(conn).await?;
+        } else {
+            let held = user_roles::role.eq(role).and(user_roles::source.eq(source));
+            let rows = user_roles::table.filter(user_roles::user_id.eq_any(chunk).and(held));
+            diesel::delete(rows).execute(conn).await?;
+        }
+        let effective = diesel::dsl::sql::<Text>(EFFECTIVE);
+        let users = users::table.filter(users::id.eq_any(chunk));
+        diesel::update(users).set(users::roles.eq(effective)).execute(conn).await?;
+    }
+    Ok(())
+}
+
+/// The union of all sources, as `users.roles` holds it.
+#[cfg(feature = "sqlite")]
+const EFFECTIVE: &str = "COALESCE((SELECT group_concat(role, ' ') FROM \
+    (SELECT DISTINCT role FROM user_roles WHERE user_id = users.id ORDER BY role)), '')";
+/// The union of all sources, as `users.roles` holds it.
+#[cfg(feature = "postgres")]
+const EFFECTIVE: &str = "COALESCE((SELECT string_agg(DISTINCT role, ' ' ORDER BY role) \
+    FROM user_roles WHERE user_id = users.id), '')";
+
 /// Writes the union of all sources to `users.roles`.
 async fn update_effective(conn: &mut DbConn, user_id: &str) -> QueryResult<()> {
-    let roles: BTreeSet<String> =
-        UserRole::list_by_user(conn, user_id).await?.into_iter().map(|held| held.role).collect();
-    let roles: Vec<String> = roles.into_iter().collect();
-    diesel::update(users::table.find(user_id)).set(users::roles.eq(roles.join(" "))).execute(conn).await?;
+    let effective = diesel::dsl::sql::<Text>(EFFECTIVE);
+    diesel::update(users::table.find(user_id)).set(users::roles.eq(effective)).execute(conn).await?;
     Ok(())
 }

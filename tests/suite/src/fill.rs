@@ -39,6 +39,33 @@ pub async fn db_fill(app: &TestApp, count: usize) {
     }
 }
 
+/// Puts everybody into the group with this object id.
+///
+/// # Panics
+/// When they cannot be written.
+pub async fn db_join(app: &TestApp, object_id: &str) {
+    use diesel::prelude::*;
+    use diesel_async::RunQueryDsl;
+    use server::db::schema::{group_members, groups, users};
+
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    let group: String = groups::table
+        .filter(groups::object_id.eq(object_id))
+        .select(groups::id)
+        .first(&mut conn)
+        .await
+        .expect("a group that somebody is in");
+    let others = group_members::table.select(group_members::user_id);
+    users::table
+        .filter(users::id.ne_all(others))
+        .select((users::id, group.into_sql::<diesel::sql_types::Text>()))
+        .insert_into(group_members::table)
+        .into_columns((group_members::user_id, group_members::group_id))
+        .execute(&mut conn)
+        .await
+        .expect("rows");
+}
+
 /// How SQLite goes about a query (with `?` for its values): the lines of `EXPLAIN QUERY PLAN`.
 ///
 /// # Panics

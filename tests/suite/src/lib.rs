@@ -19,9 +19,9 @@ mod test_app;
 
 pub use browser::{Browser, Form, Page};
 pub use database::TestDatabase;
-pub use fill::db_fill;
 #[cfg(feature = "sqlite")]
 pub use fill::db_plan;
+pub use fill::{db_fill, db_join};
 pub use log::LogMark;
 pub use refusal::Refusal;
 pub use test_app::{TestApp, TestAppBuilder};

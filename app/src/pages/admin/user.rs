@@ -12,7 +12,7 @@ use crate::components::facts::{dash, facts, id, text, text_facts};
 use crate::components::form::Act;
 use crate::components::grants::grants_table;
 use crate::components::layout::{AdminDetailPage, document_title};
-use crate::components::roles::source;
+use crate::components::roles::{from_here, from_provider};
 use crate::components::sessions::{Scope, sessions_table};
 use crate::components::status::{tag, user_status, user_type};
 use crate::components::table::{headers, table};
@@ -138,7 +138,7 @@ fn roles_section(user: &UserDetail) -> AnyView {
     view! {
         <section class="panel" aria-labelledby="roles">
             <h2 id="roles">"Roles"</h2>
-            {table("Roles", headers(&["Role", "Where it comes from", ""]), rows.into_any())}
+            {table("Roles", headers(&["Role", "From the provider", "Granted here", ""]), rows.into_any())}
         </section>
     }
     .into_any()
@@ -153,11 +153,12 @@ fn known_roles(user: &UserDetail) -> Vec<RoleGrant> {
 
 fn role_row(user: &UserDetail, role: RoleGrant) -> AnyView {
     let act = role_act(user, &role).map_or_else(dash, Act::view);
-    let why = source(&role);
+    let (provider, here) = (from_provider(&role), from_here(&role));
     view! {
         <tr>
             <td>{tag(role.role)}</td>
-            <td>{why}</td>
+            <td>{provider}</td>
+            <td>{here}</td>
             <td class="actions">{act}</td>
         </tr>
     }

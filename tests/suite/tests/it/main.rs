@@ -15,6 +15,7 @@ mod navigation;
 mod operations;
 mod profile;
 mod requirements;
+mod role_mappings;
 mod sessions;
 mod sign_in;
 mod sign_out;
