@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use leptos::prelude::{expect_context, provide_context};
 
 use crate::model::{
-    AuditPage, AuditQuery, Dashboard, GrantRow, GroupPage, HealthCheck, Listing, PageContext, Profile, SessionRow,
-    UserDetail, UserPage, UserQuery,
+    AuditPage, AuditQuery, Dashboard, GrantRow, GrantState, GroupPage, HealthCheck, Listing, PageContext, Profile,
+    SessionRow, UserDetail, UserPage, UserQuery,
 };
 
 /// Why a page has no data.
@@ -54,8 +54,8 @@ pub trait Backend: Send + Sync + 'static {
     async fn sessions(&self, after: Option<String>) -> Result<Listing<SessionRow>, PageError>;
     /// `/admin/groups`, from an opaque cursor on.
     async fn groups(&self, after: Option<String>) -> Result<GroupPage, PageError>;
-    /// `/admin/grants`, from an opaque cursor on.
-    async fn grants(&self, after: Option<String>) -> Result<Listing<GrantRow>, PageError>;
+    /// `/admin/grants` in one state or in any, from an opaque cursor on.
+    async fn grants(&self, state: Option<GrantState>, after: Option<String>) -> Result<Listing<GrantRow>, PageError>;
     /// `/admin/audit`.
     async fn audit(&self, query: AuditQuery) -> Result<AuditPage, PageError>;
     /// `/admin/health`.

@@ -197,6 +197,8 @@ pub struct UserDetail {
     pub realm: String,
     /// Object id, or subject.
     pub subject: String,
+    /// Their page in the Entra admin center; empty with another provider.
+    pub directory_url: String,
     /// Facts that the provider masters, read-only here: label and value.
     pub provider_facts: Vec<(String, String)>,
     /// Last sync from the provider.
@@ -337,6 +339,25 @@ pub enum GrantState {
     NeedsSignIn,
 }
 
+impl GrantState {
+    /// The value of `state` in addresses.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Retrying => "retrying",
+            Self::Expiring => "expiring",
+            Self::NeedsSignIn => "needs_sign_in",
+        }
+    }
+
+    /// The state of this name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Live, Self::Retrying, Self::Expiring, Self::NeedsSignIn].into_iter().find(|state| state.name() == name)
+    }
+}
+
 /// An audit event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EventRow {
@@ -403,7 +424,11 @@ pub struct Dashboard {
     pub live_grants: u64,
     /// Grants that need a sign-in.
     pub lapsed_grants: u64,
-    /// Sign-ins of each of the last 14 days, oldest first: date (`2026-11-24`), succeeded, failed.
+    /// Grants whose last refresh failed.
+    pub retrying_grants: u64,
+    /// Sign-ins that were refused today.
+    pub failed_today: u64,
+    /// Sign-ins of each of the last 30 days, oldest first: date (`2026-11-24`), succeeded, failed.
     pub sign_ins_by_day: Vec<(String, u64, u64)>,
     /// Latest events, newest first.
     pub events: Vec<EventRow>,

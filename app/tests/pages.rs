@@ -19,13 +19,17 @@ use leptos_router::location::RequestUrl;
 const HOSTILE: &str = "</title></head>\"'><script>alert(1)</script>&amp;";
 const OTHER: &str = "/admin/users/2";
 const SELF: &str = "/admin/users/1";
-const PAGES: [&str; 11] = [
+const PAGES: [&str; 15] = [
     "/",
     "/profile",
     "/admin",
     "/admin/users",
     OTHER,
     SELF,
+    "/admin/users/2?tab=roles",
+    "/admin/users/2?tab=sessions",
+    "/admin/users/2?tab=grants",
+    "/admin/users/2?tab=history",
     "/admin/sessions",
     "/admin/groups",
     "/admin/grants",
@@ -115,7 +119,13 @@ impl Backend for Fake {
 
     async fn dashboard(&self) -> Result<Dashboard, PageError> {
         let sign_ins_by_day = vec![("2026-11-23".to_owned(), 10, 2), ("2026-11-24".to_owned(), u64::MAX / 4, 0)];
-        self.answer(Dashboard { users: 1234, sign_ins_by_day, events: vec![event()], ..Dashboard::default() })
+        self.answer(Dashboard {
+            users: 1234,
+            retrying_grants: 3,
+            sign_ins_by_day,
+            events: vec![event()],
+            ..Dashboard::default()
+        })
     }
 
     async fn users(&self, query: UserQuery) -> Result<UserPage, PageError> {
@@ -166,7 +176,7 @@ impl Backend for Fake {
         })
     }
 
-    async fn grants(&self, _: Option<String>) -> Result<Listing<GrantRow>, PageError> {
+    async fn grants(&self, _: Option<GrantState>, _: Option<String>) -> Result<Listing<GrantRow>, PageError> {
         self.listing(grant("live", GrantState::Live))
     }
 
@@ -335,6 +345,9 @@ fn others_can_be_acted_on_with_hidden_fields_alone() {
     let roles = form(&format!("{OTHER}/roles")).unwrap();
     assert!(roles.contains(r#"name="role" value="admin""#) && roles.contains(r#"name="action" value="revoke""#));
     assert!(form("/admin/sessions/s/end").is_some());
+    let html = page(&format!("{OTHER}?tab=grants"));
+    let forms = posting_forms(&html);
+    let form = |action: &str| forms.iter().find(|form| form.contains(&format!(r#"action="{action}""#))).copied();
     assert!(form("/admin/grants/live/refresh").is_some());
     assert!(form("/admin/grants/lapsed/refresh").is_none(), "there is nothing left to refresh it with");
     assert!(form("/admin/grants/lapsed/forget").is_some());
@@ -432,6 +445,28 @@ fn mappings_of_the_setting_are_read_only_and_others_can_be_removed() {
     assert!(mappings.iter().any(|form| form.contains(r#"value="of-table""#) && form.contains(r#"value="remove""#)));
     assert!(mappings.iter().any(|form| form.contains(r#"name="value" value="chosen""#)));
     assert!(html.contains("of-setting"));
+}
+
+#[test]
+fn each_tab_of_a_person_has_its_address_and_marks_itself() {
+    for (query, heading) in
+        [("", "account"), ("?tab=roles", "groups"), ("?tab=sessions", "sessions"), ("?tab=history", "history")]
+    {
+        let html = page(&format!("{OTHER}{query}"));
+        assert!(html.contains(&format!(r#"href="{OTHER}{query}" aria-current="page""#)), "{query}");
+        assert!(html.contains(&format!(r#"<h2 id="{heading}""#)), "{query}");
+    }
+    assert!(page(&format!("{OTHER}?tab=nonsense")).contains(r#"<h2 id="account""#));
+}
+
+#[test]
+fn what_needs_attention_leads_to_its_list() {
+    let html = page("/admin");
+    assert!(
+        html.contains(r#"href="/admin/grants?state=retrying""#) && html.contains("3 grants could not be refreshed")
+    );
+    let (_, calm) = render(context("/admin"), Fake { empty: true, ..Fake::default() });
+    assert!(!calm.contains("Needs attention"));
 }
 
 #[test]

@@ -3,8 +3,8 @@
 
 use app::backend::{Backend, PageError};
 use app::model::{
-    AuditPage, AuditQuery, Dashboard, GrantRow, GroupPage, GroupRow, HealthCheck, Listing, MappingRow, Profile,
-    RoleGrant, SessionRow, UserDetail, UserPage, UserQuery,
+    AuditPage, AuditQuery, Dashboard, GrantRow, GrantState, GroupPage, GroupRow, HealthCheck, Listing, MappingRow,
+    Profile, RoleGrant, SessionRow, UserDetail, UserPage, UserQuery,
 };
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
@@ -14,13 +14,14 @@ use self::rows::{
     role_grants, roles_of_group, setting_mapping_row, unsigned, user_row, user_type,
 };
 use crate::acts::known_roles;
+use crate::config::ProviderKind;
 use crate::db::{Conn, DbError};
 use crate::device;
 use crate::graph_sync::{self, rfc3339};
 use crate::handlers::health;
 use crate::models::{
-    AuditEvent, AuditFilter, Cursor, Grant, GraphCache, Group, RoleMapping, SessionRecord, User, UserFilter, UserRole,
-    is_id, list_app_roles,
+    AuditEvent, AuditFilter, Cursor, Grant, GrantFilter, GraphCache, Group, RoleMapping, SessionRecord, User,
+    UserFilter, UserRole, is_id, list_app_roles,
 };
 use crate::role_mappings;
 use crate::state::AppState;
@@ -35,7 +36,7 @@ const PAGE: i64 = 50;
 /// Events on a user's page and on the dashboard.
 const HISTORY: i64 = 20;
 /// Days of the dashboard's chart.
-const DAYS: i64 = 14;
+const DAYS: i64 = 30;
 
 /// The backend of one request.
 #[derive(Debug)]
@@ -157,6 +158,7 @@ impl ServerBackend {
             is_self: viewer.user.id == user.id,
             realm: user.realm.clone(),
             subject: user.subject.clone(),
+            directory_url: directory_url(&self.state, &user),
             provider_facts: provider_facts(&user),
             synced_at: rfc3339(user.synced_at),
             roles: self.role_grants(&mut conn, &user, &groups).await?,
@@ -172,26 +174,44 @@ impl ServerBackend {
         self.require_admin()?;
         let mut conn = self.conn().await?;
         let disabled = UserFilter { status: Some("disabled".to_owned()), ..UserFilter::default() };
-        let mut sign_ins_by_day = Vec::new();
-        let today = self.state.clock.now_utc().date();
-        for back in (0..DAYS).rev() {
-            let day = today - chrono::Duration::days(back);
-            let (from, to) = (day.and_time(chrono::NaiveTime::MIN), day + chrono::Duration::days(1));
-            let to = to.and_time(chrono::NaiveTime::MIN);
-            let good = AuditEvent::count_kind(&mut conn, "sign_in.succeeded", from, to).await?;
-            let bad = AuditEvent::count_kind(&mut conn, "sign_in.failed", from, to).await?;
-            sign_ins_by_day.push((day.to_string(), unsigned(good), unsigned(bad)));
-        }
+        let sign_ins_by_day = self.sign_ins_by_day(&mut conn).await?;
         let events = AuditEvent::list(&mut conn, &AuditFilter::default(), None, HISTORY).await?;
         Ok(Dashboard {
             users: self.count_users(&mut conn, &UserFilter::default()).await?,
             disabled_users: self.count_users(&mut conn, &disabled).await?,
             sessions: unsigned(SessionRecord::count_live(&mut conn, self.state.live_at()).await?),
-            live_grants: unsigned(Grant::count_state(&mut conn, "live").await?),
-            lapsed_grants: unsigned(Grant::count_state(&mut conn, "needs_sign_in").await?),
+            live_grants: unsigned(Grant::count(&mut conn, GrantFilter::Live).await?),
+            lapsed_grants: unsigned(Grant::count(&mut conn, GrantFilter::NeedsSignIn).await?),
+            retrying_grants: unsigned(Grant::count(&mut conn, GrantFilter::Retrying).await?),
+            failed_today: sign_ins_by_day.last().map_or(0, |(_, _, failed)| *failed),
             sign_ins_by_day,
             events: events.into_iter().map(event_row).collect(),
         })
+    }
+
+    /// Of the last days, oldest first. A day that is over is counted once.
+    async fn sign_ins_by_day(&self, conn: &mut Conn) -> Answer<Vec<(String, u64, u64)>> {
+        let today = self.state.clock.now_utc().date();
+        let mut days = Vec::new();
+        for back in (0..DAYS).rev() {
+            let day = today - chrono::Duration::days(back);
+            let (good, bad) = match self.state.counts.day(day) {
+                Some(counts) => counts,
+                None => {
+                    let (from, to) = (day.and_time(NaiveTime::MIN), (day + chrono::Duration::days(1)));
+                    let to = to.and_time(NaiveTime::MIN);
+                    let good = unsigned(AuditEvent::count_kind(conn, "sign_in.succeeded", from, to).await?);
+                    let bad = unsigned(AuditEvent::count_kind(conn, "sign_in.failed", from, to).await?);
+                    // A transaction that began yesterday may still be under way at midnight.
+                    if back > 1 {
+                        self.state.counts.put_day(day, (good, bad));
+                    }
+                    (good, bad)
+                }
+            };
+            days.push((day.to_string(), good, bad));
+        }
+        Ok(days)
     }
 
     async fn session_list(&self, after: Option<String>) -> Answer<Listing<SessionRow>> {
@@ -249,10 +269,10 @@ impl ServerBackend {
         Ok(grants)
     }
 
-    async fn grant_list(&self, after: Option<String>) -> Answer<Listing<GrantRow>> {
+    async fn grant_list(&self, state: Option<GrantState>, after: Option<String>) -> Answer<Listing<GrantRow>> {
         self.require_admin()?;
         let mut conn = self.conn().await?;
-        let grants = Grant::list(&mut conn, &id_after(after, "grants"), PAGE + 1).await?;
+        let grants = Grant::list(&mut conn, state.map(grant_filter), &id_after(after, "grants"), PAGE + 1).await?;
         let to_row = |(grant, user): (Grant, User)| grant_row(&grant, &user);
         Ok(listing(grants, |(grant, _)| cursor("grants", String::new(), &grant.id), to_row))
     }
@@ -316,8 +336,8 @@ impl Backend for ServerBackend {
         self.group_page(after).await.map_err(|failure| failure.0)
     }
 
-    async fn grants(&self, after: Option<String>) -> Result<Listing<GrantRow>, PageError> {
-        self.grant_list(after).await.map_err(|failure| failure.0)
+    async fn grants(&self, state: Option<GrantState>, after: Option<String>) -> Result<Listing<GrantRow>, PageError> {
+        self.grant_list(state, after).await.map_err(|failure| failure.0)
     }
 
     async fn audit(&self, query: AuditQuery) -> Result<AuditPage, PageError> {
@@ -327,6 +347,28 @@ impl Backend for ServerBackend {
     async fn health(&self) -> Result<Vec<HealthCheck>, PageError> {
         self.health_checks().await.map_err(|failure| failure.0)
     }
+}
+
+fn grant_filter(state: GrantState) -> GrantFilter {
+    match state {
+        GrantState::Live => GrantFilter::Live,
+        GrantState::Retrying => GrantFilter::Retrying,
+        GrantState::Expiring => GrantFilter::Expiring,
+        GrantState::NeedsSignIn => GrantFilter::NeedsSignIn,
+    }
+}
+
+/// A person's page in the Entra admin center of the cloud that they sign in at.
+fn directory_url(state: &AppState, user: &User) -> String {
+    let ProviderKind::Entra { authority, .. } = &state.config.provider.kind else {
+        return String::new();
+    };
+    let portal = match authority.trim_end_matches('/') {
+        "https://login.microsoftonline.us" => "https://entra.microsoft.us",
+        "https://login.partner.microsoftonline.cn" => "https://entra.microsoftonline.cn",
+        _ => "https://entra.microsoft.com",
+    };
+    format!("{portal}/#view/Microsoft_AAD_UsersAndTenants/UserProfileMenuBlade/~/overview/userId/{}", user.subject)
 }
 
 /// The filters of the log, for the table; `to` is a day that counts in full.

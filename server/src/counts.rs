@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use chrono::NaiveDateTime;
+use chrono::{NaiveDate, NaiveDateTime};
 
 use crate::models::UserFilter;
 
@@ -17,6 +17,7 @@ const MAX_ENTRIES: usize = 1000;
 #[derive(Debug, Default)]
 pub struct CountCache {
     entries: Mutex<HashMap<UserFilter, (NaiveDateTime, u64)>>,
+    days: Mutex<HashMap<NaiveDate, (u64, u64)>>,
 }
 
 impl CountCache {
@@ -37,7 +38,22 @@ impl CountCache {
         entries.insert(filter, (now, count));
     }
 
-    /// Forgets everything: called when users changed here.
+    /// Sign-ins of a day that is over, succeeded and failed, once they were counted.
+    #[must_use]
+    pub fn day(&self, day: NaiveDate) -> Option<(u64, u64)> {
+        self.days.lock().unwrap_or_else(PoisonError::into_inner).get(&day).copied()
+    }
+
+    /// Remembers the sign-ins of a day that is over.
+    pub fn put_day(&self, day: NaiveDate, counts: (u64, u64)) {
+        let mut days = self.days.lock().unwrap_or_else(PoisonError::into_inner);
+        if days.len() >= MAX_ENTRIES {
+            days.clear();
+        }
+        days.insert(day, counts);
+    }
+
+    /// Forgets how many users there are: called when users changed here.
     pub fn clear(&self) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -40,6 +40,7 @@ pub mod error;
 pub mod graph;
 pub mod graph_sync;
 pub mod handlers;
+pub mod hooks;
 pub mod http;
 pub mod jobs;
 pub mod middleware;

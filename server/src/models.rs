@@ -23,7 +23,7 @@ mod user;
 
 pub use audit::{AuditEvent, AuditFilter, EventQuery, NewAuditEvent, changed_from};
 pub use cursor::Cursor;
-pub use grant::{Grant, GrantFailure, NewGrant, RefreshedGrant};
+pub use grant::{Grant, GrantFailure, GrantFilter, NewGrant, RefreshedGrant};
 pub use graph_cache::GraphCache;
 pub use group::{Group, set_memberships};
 pub use role::{RoleSource, UserRole, grant_role, revoke_role, set_provider_role_of_many, set_provider_roles};

@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::counts::CountCache;
 use crate::db::{Database, DbError};
 use crate::graph::GraphClient;
+use crate::hooks::{self, SyncHooks};
 use crate::http::{HttpClient, HttpError};
 use crate::models::LiveAt;
 use crate::oidc::OidcClient;
@@ -38,6 +39,8 @@ pub struct App {
     pub grant_stored: Notify,
     /// Background work that a shutdown waits for.
     pub tasks: TaskTracker,
+    /// What this project does after a sync.
+    pub hooks: Arc<dyn SyncHooks>,
     /// Cancelled at shutdown.
     pub shutdown: CancellationToken,
     leptos_options: LeptosOptions,
@@ -84,6 +87,19 @@ impl AppState {
     /// # Errors
     /// [`BuildError`] when the pool or the outgoing client cannot be set up.
     pub fn new(config: Config, clock: Clock, dev_personas: Vec<String>) -> Result<Self, BuildError> {
+        Self::with_hooks(config, clock, dev_personas, hooks::registered())
+    }
+
+    /// The same with other hooks than those of [`hooks::registered`].
+    ///
+    /// # Errors
+    /// As [`AppState::new`].
+    pub fn with_hooks(
+        config: Config,
+        clock: Clock,
+        dev_personas: Vec<String>,
+        hooks: Arc<dyn SyncHooks>,
+    ) -> Result<Self, BuildError> {
         let http = HttpClient::new(&config.http)?;
         let db = Database::open(&config.database, http.extra_certificates())?;
         let oidc = OidcClient::new(config.provider.clone(), http.clone(), clock.clone());
@@ -99,6 +115,7 @@ impl AppState {
             counts: CountCache::default(),
             grant_stored: Notify::new(),
             tasks: TaskTracker::new(),
+            hooks,
             shutdown: CancellationToken::new(),
             leptos_options,
         })))

@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use crate::config::{BooleanColumn, Config, IdentityKey, RoleRule, SyncConfig, TextColumn};
 use crate::db::{DbConn, DbError, to_end};
+use crate::hooks::{self, Synced};
 use crate::middleware::client::ClientInfo;
 use crate::models::{
     NewAuditEvent, NewUser, RoleSource, User, changed_from, grant_role, new_id, set_app_roles, set_memberships,
@@ -31,6 +32,8 @@ pub enum SyncOutcome {
         user: Box<User>,
         /// Whether this was their first sign-in.
         created: bool,
+        /// The groups that they came into and left.
+        groups: GroupChanges,
     },
     /// The person may not.
     Refused(Refusal),
@@ -101,6 +104,10 @@ pub async fn sync(state: &AppState, input: SyncInput) -> Result<SyncOutcome, Syn
         let outcome = write_transaction!(conn, async |conn| sync_in_txn(&state, conn, &input).await)?;
         state.counts.clear();
         state.grant_stored.notify_one();
+        if let SyncOutcome::SignedIn { user, created, groups } = &outcome {
+            let synced = Synced { user: User::clone(user), created: *created, groups: groups.clone() };
+            hooks::spawn(&state, synced);
+        }
         Ok(outcome)
     })
     .await
@@ -127,7 +134,7 @@ async fn sync_in_txn(state: &AppState, conn: &mut DbConn, input: &SyncInput) -> 
     if let Some(known) = &known {
         audit_changes(state, conn, input, &user, changes(known, &user, &groups)).await?;
     }
-    Ok(SyncOutcome::SignedIn { created: known.is_none(), user: Box::new(user) })
+    Ok(SyncOutcome::SignedIn { created: known.is_none(), user: Box::new(user), groups })
 }
 
 fn refusal(config: &SyncConfig, known: Option<&User>, claims: &Claims) -> Option<Refusal> {
@@ -245,10 +252,20 @@ fn provider_roles(rules: &[RoleRule], input: &SyncInput) -> Option<BTreeSet<Stri
 }
 
 /// Groups that a sync added and removed, by object id.
-#[derive(Default)]
-struct GroupChanges {
-    added: Vec<String>,
-    removed: Vec<String>,
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupChanges {
+    /// They came into these.
+    pub added: Vec<String>,
+    /// They left these.
+    pub removed: Vec<String>,
+}
+
+impl GroupChanges {
+    /// Whether nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
 }
 
 async fn sync_groups(

@@ -113,6 +113,31 @@ pub struct GrantFailure {
     pub due_at: Option<NaiveDateTime>,
 }
 
+/// Grants of one kind, each with an index of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GrantFilter {
+    /// Tokens are there.
+    Live,
+    /// The last refresh failed.
+    Retrying,
+    /// There is nothing to refresh them with.
+    Expiring,
+    /// Only the person can help.
+    NeedsSignIn,
+}
+
+impl GrantFilter {
+    /// As the indices have it: a partial index is used for its very words only.
+    fn condition(self) -> diesel::expression::SqlLiteral<diesel::sql_types::Bool> {
+        diesel::dsl::sql(match self {
+            Self::Live => "grants.state = 'live'",
+            Self::Retrying => "grants.failures > 0 AND grants.state = 'live'",
+            Self::Expiring => "NOT grants.has_refresh_token AND grants.state = 'live'",
+            Self::NeedsSignIn => "grants.state = 'needs_sign_in'",
+        })
+    }
+}
+
 impl NewGrant {
     /// Stores the grant in place of the person's grant `existing`, or as a new one. The sealed
     /// tokens must be sealed for the id that the row will have.
@@ -178,19 +203,21 @@ impl Grant {
             .await
     }
 
-    /// Up to `limit` grants with their users, by id after `after`.
+    /// Up to `limit` grants with their users, by id after `after`, in one state or in any.
     ///
     /// # Errors
     /// From the database.
-    pub async fn list(conn: &mut DbConn, after: &str, limit: i64) -> QueryResult<Vec<(Self, User)>> {
-        grants::table
-            .inner_join(users::table)
-            .filter(grants::id.gt(after))
-            .order(grants::id)
-            .limit(limit)
-            .select((Self::as_select(), User::as_select()))
-            .load(conn)
-            .await
+    pub async fn list(
+        conn: &mut DbConn,
+        state: Option<GrantFilter>,
+        after: &str,
+        limit: i64,
+    ) -> QueryResult<Vec<(Self, User)>> {
+        let mut query = grants::table.inner_join(users::table).filter(grants::id.gt(after.to_owned())).into_boxed();
+        if let Some(state) = state {
+            query = query.filter(state.condition());
+        }
+        query.order(grants::id).limit(limit).select((Self::as_select(), User::as_select())).load(conn).await
     }
 
     /// Up to `limit` ids of grants, in order, after `after`.
@@ -216,8 +243,8 @@ impl Grant {
     ///
     /// # Errors
     /// From the database.
-    pub async fn count_state(conn: &mut DbConn, state: &str) -> QueryResult<i64> {
-        grants::table.filter(grants::state.eq(state)).count().get_result(conn).await
+    pub async fn count(conn: &mut DbConn, state: GrantFilter) -> QueryResult<i64> {
+        grants::table.filter(state.condition()).count().get_result(conn).await
     }
 
     /// Up to `limit` grants that are due and free, longest due first.

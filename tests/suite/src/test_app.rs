@@ -14,6 +14,7 @@ use server::config::build::{Build, Database, Tenancy};
 use server::config::dotenv::Environment;
 use server::config::settings::Settings;
 use server::db::migrate;
+use server::hooks::SyncHooks;
 use server::models::{AuditEvent, AuditFilter, Grant, User};
 use server::state::AppState;
 use tokio::net::TcpListener;
@@ -53,6 +54,7 @@ pub struct TestAppBuilder {
     clock: Option<Clock>,
     is_generic: bool,
     without_api: bool,
+    hooks: Option<Arc<dyn SyncHooks>>,
 }
 
 impl TestAppBuilder {
@@ -91,6 +93,13 @@ impl TestAppBuilder {
         self
     }
 
+    /// Starts the application with these hooks.
+    #[must_use]
+    pub fn hooks(mut self, hooks: Arc<dyn SyncHooks>) -> Self {
+        self.hooks = Some(hooks);
+        self
+    }
+
     /// Makes the application another instance beside `other`: same database, provider and clock.
     #[must_use]
     pub fn beside(mut self, other: &TestApp) -> Self {
@@ -126,8 +135,9 @@ impl TestAppBuilder {
         settings.extend(self.settings);
         settings.retain(|_, value| !value.is_empty());
         let origin = settings["PUBLIC_URL"].clone();
-        let state = AppState::new(config(&settings, !self.without_api), clock.clone(), Vec::new())
-            .expect("the application is built");
+        let hooks = self.hooks.unwrap_or_else(server::hooks::registered);
+        let state = AppState::with_hooks(config(&settings, !self.without_api), clock.clone(), Vec::new(), hooks);
+        let state = state.expect("the application is built");
         migrate::run(&state.db).await.expect("the migrations run");
         let service = server::router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(async move {

@@ -24,6 +24,7 @@ pub(crate) fn page() -> AnyView {
 
 fn content(dashboard: Dashboard) -> AnyView {
     let tiles = tiles(&dashboard);
+    let attention = attention_section(&dashboard);
     let events = if dashboard.events.is_empty() {
         none_yet("Nothing happened yet", "Sign-ins and changes appear here.")
     } else {
@@ -31,6 +32,7 @@ fn content(dashboard: Dashboard) -> AnyView {
     };
     view! {
         {tiles}
+        {attention}
         {sign_ins_section(dashboard.sign_ins_by_day)}
         <section class="panel" aria-labelledby="events">
             <div class="panel-head">
@@ -49,8 +51,8 @@ fn tiles(dashboard: &Dashboard) -> AnyView {
             {tile("/admin/users", "Users", dashboard.users)}
             {tile("/admin/users?status=disabled", "Disabled users", dashboard.disabled_users)}
             {tile("/admin/sessions", "Live sessions", dashboard.sessions)}
-            {tile("/admin/grants", "Live grants", dashboard.live_grants)}
-            {tile("/admin/grants", "Grants that need a sign-in", dashboard.lapsed_grants)}
+            {tile("/admin/grants?state=live", "Live grants", dashboard.live_grants)}
+            {tile("/admin/grants?state=needs_sign_in", "Grants that need a sign-in", dashboard.lapsed_grants)}
         </ul>
     }
     .into_any()
@@ -65,6 +67,40 @@ fn tile(href: &'static str, words: &'static str, number: u64) -> impl IntoView {
             </a>
         </li>
     }
+}
+
+/// What somebody should look at, each leading to its list; nothing when all is well.
+fn attention_section(dashboard: &Dashboard) -> Option<AnyView> {
+    let today = dashboard.sign_ins_by_day.last().map(|(day, _, _)| day.clone()).unwrap_or_default();
+    let failed = format!("/admin/audit?action=sign_in.failed&from={today}");
+    let all = [
+        (dashboard.failed_today, "sign-in was refused today", "sign-ins were refused today", failed),
+        (
+            dashboard.retrying_grants,
+            "grant could not be refreshed and is tried again",
+            "grants could not be refreshed and are tried again",
+            "/admin/grants?state=retrying".to_owned(),
+        ),
+        (
+            dashboard.lapsed_grants,
+            "grant needs its person to sign in",
+            "grants need their person to sign in",
+            "/admin/grants?state=needs_sign_in".to_owned(),
+        ),
+    ];
+    let items = all.into_iter().filter(|(number, ..)| *number > 0).map(|(number, one, many, href)| {
+        view! { <li><a href=href>{count(number, one, many)}</a></li> }
+    });
+    let items: Vec<_> = items.collect();
+    (!items.is_empty()).then(|| {
+        view! {
+            <section class="panel" aria-labelledby="attention">
+                <h2 id="attention">"Needs attention"</h2>
+                <ul class="plain-list">{items}</ul>
+            </section>
+        }
+        .into_any()
+    })
 }
 
 /// A day of the chart: its date (`2026-11-24`), successful and failed sign-ins.

@@ -3,20 +3,24 @@
 use leptos::prelude::*;
 
 use crate::backend::{backend, page_context};
-use crate::components::empty::none_yet;
+use crate::components::chips::{Chip, chips};
+use crate::components::empty::{none_fits, none_yet};
 use crate::components::error::loaded;
+use crate::components::form::option;
 use crate::components::grants::grants_table;
 use crate::components::layout::AdminPage;
 use crate::components::pager::Pager;
-use crate::model::{GrantRow, Listing};
+use crate::model::{GrantRow, GrantState, Listing};
 use crate::query::parameter;
 
 /// Grants with the state of their refresh. The tokens themselves are nowhere to be seen.
 pub(crate) fn page() -> AnyView {
     let backend = backend();
-    let after = parameter(&page_context().query, "after");
+    let query = page_context().query.clone();
+    let after = parameter(&query, "after");
+    let state = parameter(&query, "state").and_then(|name| GrantState::parse(&name));
     let is_first = after.is_none();
-    let data = async move { Ok((is_first, backend.grants(after).await?)) };
+    let data = async move { Ok((is_first, state, backend.grants(state, after).await?)) };
     view! {
         <AdminPage title="Grants" lead="What this application may do in whose name. Tokens are kept encrypted and refreshed in the background.">
             {loaded(data, content)}
@@ -25,12 +29,47 @@ pub(crate) fn page() -> AnyView {
     .into_any()
 }
 
-fn content((is_first, listing): (bool, Listing<GrantRow>)) -> AnyView {
-    let pager = Pager::forward("/admin/grants", &[], is_first, listing.next.as_deref());
-    let list = if listing.rows.is_empty() {
-        none_yet("No grants", "A grant begins when somebody signs in and the provider issues tokens for them.")
-    } else {
-        grants_table("Grants", listing.rows, true)
+/// The states with their words.
+const STATES: [(GrantState, &str); 4] = [
+    (GrantState::Live, "Live"),
+    (GrantState::Retrying, "Retrying"),
+    (GrantState::Expiring, "Ends by itself"),
+    (GrantState::NeedsSignIn, "Needs sign-in"),
+];
+
+fn content((is_first, state, listing): (bool, Option<GrantState>, Listing<GrantRow>)) -> AnyView {
+    let name = state.map_or("", GrantState::name);
+    let pager = Pager::forward("/admin/grants", &[("state", name)], is_first, listing.next.as_deref());
+    let list = match (listing.rows.is_empty(), state) {
+        (false, _) => grants_table("Grants", listing.rows, true),
+        (true, None) => {
+            none_yet("No grants", "A grant begins when somebody signs in and the provider issues tokens for them.")
+        }
+        (true, Some(_)) => none_fits("No grant is in this state", "/admin/grants"),
     };
-    (list, pager.view("Pages of grants")).into_any()
+    let active = STATES.into_iter().filter(|(known, _)| Some(*known) == state);
+    let active =
+        active.map(|(_, words)| Chip { label: "State", value: words.to_owned(), without: "/admin/grants".to_owned() });
+    view! {
+        {filter_form(state)}
+        {chips(active.collect(), "/admin/grants")}
+        {list}
+        {pager.view("Pages of grants")}
+    }
+    .into_any()
+}
+
+fn filter_form(state: Option<GrantState>) -> AnyView {
+    let options = STATES.into_iter().map(|(known, words)| option(known.name(), words, Some(known) == state));
+    let options = std::iter::once(option("", "Any", state.is_none())).chain(options).collect_view();
+    view! {
+        <form method="get" action="/admin/grants" role="search" class="filters" aria-label="Grants">
+            <div class="field">
+                <label for="state">"State"</label>
+                <select id="state" name="state">{options}</select>
+            </div>
+            <button type="submit" class="button button-primary">"Filter"</button>
+        </form>
+    }
+    .into_any()
 }

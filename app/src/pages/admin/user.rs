@@ -3,7 +3,7 @@
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 
-use crate::backend::backend;
+use crate::backend::{backend, page_context};
 use crate::components::avatar;
 use crate::components::empty::none_yet;
 use crate::components::error::loaded_page;
@@ -17,36 +17,69 @@ use crate::components::sessions::{Scope, sessions_table};
 use crate::components::status::{tag, user_status, user_type};
 use crate::components::table::{headers, table};
 use crate::components::time::Now;
-use crate::model::{GroupRow, RoleGrant, UserDetail, UserStatus};
+use crate::model::{GroupRow, RoleGrant, SessionRow, UserDetail, UserStatus};
+use crate::query::parameter;
 
 /// The role whose loss locks its holder out of these pages.
 const ADMIN_ROLE: &str = "admin";
 
-/// One page with a section for each part, so that every form is on it.
+/// One person, a tab at a time. The overview has what is acted on most.
 pub(crate) fn page() -> AnyView {
     let backend = backend();
     let user_id = use_params_map().read_untracked().get("id").unwrap_or_default();
-    let data = async move { backend.user(user_id).await };
+    let tab = Tab::parse(&parameter(&page_context().query, "tab").unwrap_or_default());
+    let data = async move { Ok((tab, backend.user(user_id).await?)) };
     view! { <AdminDetailPage title="User">{loaded_page(data, content)}</AdminDetailPage> }.into_any()
 }
 
-fn content(user: UserDetail) -> AnyView {
+fn content((tab, user): (Tab, UserDetail)) -> AnyView {
     view! {
         {document_title(known_as(&user))}
         <nav class="breadcrumb" aria-label="Breadcrumb"><a href="/admin/users">"Users"</a></nav>
         {heading(&user)}
-        {sections(&user)}
-        {account_section(&user)}
-        {roles_section(&user)}
-        {groups_section(user.groups)}
-        {list_section("sessions", "Sessions", user.sessions, "Not signed in anywhere", "A session begins with the next sign-in.",
-            |rows| sessions_table("Sessions", rows, Scope::User))}
-        {list_section("grants", "Grants", user.grants, "No grants", "A grant begins with the next sign-in.",
-            |rows| grants_table("Grants", rows, false))}
-        {list_section("history", "History", user.history, "Nothing happened yet", "Sign-ins and changes appear here.",
-            |rows| events_table("History", rows))}
+        {tabs(&user, tab)}
+        {tab_content(user, tab)}
     }
     .into_any()
+}
+
+fn tab_content(user: UserDetail, tab: Tab) -> AnyView {
+    match tab {
+        Tab::Overview => {
+            view! { {account_section(&user)}{roles_section(&user)}{sessions_section(user.sessions)} }.into_any()
+        }
+        Tab::Roles => view! { {roles_section(&user)}{groups_section(user.groups)} }.into_any(),
+        Tab::Sessions => sessions_section(user.sessions),
+        Tab::Grants => list_section(
+            "grants",
+            "Grants",
+            user.grants,
+            "No grants",
+            "A grant begins with the next sign-in.",
+            |rows| grants_table("Grants", rows, false),
+        ),
+        Tab::History => history_section(user),
+    }
+}
+
+fn sessions_section(sessions: Vec<SessionRow>) -> AnyView {
+    let empty = "A session begins with the next sign-in.";
+    list_section("sessions", "Sessions", sessions, "Not signed in anywhere", empty, |rows| {
+        sessions_table("Sessions", rows, Scope::User)
+    })
+}
+
+fn history_section(user: UserDetail) -> AnyView {
+    let all = format!("/admin/audit?target={}", user.row.id);
+    let list = list_section(
+        "history",
+        "History",
+        user.history,
+        "Nothing happened yet",
+        "Sign-ins and changes appear here.",
+        |rows| events_table("History", rows),
+    );
+    view! { {list}<p><a href=all>"All events on this person"</a></p> }.into_any()
 }
 
 /// The name, or the user name for want of one.
@@ -88,20 +121,49 @@ fn acts(user: &UserDetail) -> AnyView {
     view! { <div class="acts">{sign_out.view()}{switch.view()}</div> }.into_any()
 }
 
-fn sections(user: &UserDetail) -> AnyView {
-    let link = |target: &'static str, words: &'static str, number: Option<usize>| {
+/// A part of the page with an address of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tab {
+    /// The account, and what is acted on most.
+    Overview,
+    /// Roles with why, and groups.
+    Roles,
+    /// Sessions.
+    Sessions,
+    /// Grants.
+    Grants,
+    /// The latest events.
+    History,
+}
+
+impl Tab {
+    /// In `tab`; anything else is the overview.
+    fn parse(name: &str) -> Self {
+        match name {
+            "roles" => Self::Roles,
+            "sessions" => Self::Sessions,
+            "grants" => Self::Grants,
+            "history" => Self::History,
+            _ => Self::Overview,
+        }
+    }
+}
+
+fn tabs(user: &UserDetail, current: Tab) -> AnyView {
+    let path = format!("/admin/users/{}", user.row.id);
+    let link = |tab: Tab, query: &'static str, words: &'static str, number: Option<usize>| {
         let number = number.map(|number| view! { <span class="tab-count">{number}</span> });
-        view! { <li><a href=target>{words}{number}</a></li> }
+        let current = (tab == current).then_some("page");
+        view! { <li><a href=format!("{path}{query}") aria-current=current>{words}{number}</a></li> }
     };
     view! {
-        <nav class="tabs" aria-label="On this page">
+        <nav class="tabs" aria-label="About this person">
             <ul>
-                {link("#account", "Account", None)}
-                {link("#roles", "Roles", Some(user.roles.len()))}
-                {link("#groups", "Groups", Some(user.groups.len()))}
-                {link("#sessions", "Sessions", Some(user.sessions.len()))}
-                {link("#grants", "Grants", Some(user.grants.len()))}
-                {link("#history", "History", None)}
+                {link(Tab::Overview, "", "Overview", None)}
+                {link(Tab::Roles, "?tab=roles", "Groups and roles", Some(user.groups.len() + user.roles.len()))}
+                {link(Tab::Sessions, "?tab=sessions", "Sessions", Some(user.sessions.len()))}
+                {link(Tab::Grants, "?tab=grants", "Grants", Some(user.grants.len()))}
+                {link(Tab::History, "?tab=history", "History", None)}
             </ul>
         </nav>
     }
@@ -110,6 +172,10 @@ fn sections(user: &UserDetail) -> AnyView {
 
 fn account_section(user: &UserDetail) -> AnyView {
     let now = Now::from_page();
+    let source = if user.directory_url.is_empty() { "the provider" } else { "Microsoft Entra ID" };
+    let link = (!user.directory_url.is_empty()).then(|| {
+        view! { <a href=user.directory_url.clone() rel="noreferrer">"Open in the Entra admin center"</a> }
+    });
     let own = [
         ("Last sign-in", now.ago(&user.row.last_sign_in).into_any()),
         ("First seen", now.ago(&user.row.created).into_any()),
@@ -122,10 +188,10 @@ fn account_section(user: &UserDetail) -> AnyView {
         <section class="panel" aria-labelledby="account">
             <h2 id="account">"Account"</h2>
             {facts(own)}
-            <h3>"Kept by the provider"</h3>
+            <h3>"Kept by "{source}</h3>
             {text_facts(user.provider_facts.clone())}
             <p class="panel-note">
-                "Read-only here: change these in your directory. Last synchronised "{now.ago(&user.synced_at)}"."
+                "Read-only here: change these in the directory. Last synchronised "{now.ago(&user.synced_at)}". "{link}
             </p>
         </section>
     }

@@ -10,6 +10,7 @@ mod database;
 mod exports;
 mod grants;
 mod headers;
+mod hooks;
 mod identity;
 mod navigation;
 mod operations;
