@@ -9,16 +9,21 @@
 
 pub mod migrate;
 mod pool;
+#[cfg(feature = "sqlite")]
+mod runner;
 #[rustfmt::skip]
 pub mod schema;
 
 use std::future::Future;
 
 pub use pool::{Conn, Database};
+#[cfg(feature = "sqlite")]
+pub use runner::{Runner, immediate_transaction};
 
 /// The connection type of this build.
 #[cfg(feature = "sqlite")]
-pub type DbConn = diesel_async::sync_connection_wrapper::SyncConnectionWrapper<diesel::SqliteConnection>;
+pub type DbConn =
+    diesel_async::sync_connection_wrapper::SyncConnectionWrapper<diesel::SqliteConnection, runner::Runner>;
 /// The connection type of this build.
 #[cfg(feature = "postgres")]
 pub type DbConn = diesel_async::AsyncPgConnection;
@@ -99,7 +104,7 @@ where
 macro_rules! write_transaction {
     ($conn:expr, $work:expr) => {{
         #[cfg(feature = "sqlite")]
-        let result = $conn.immediate_transaction($work).await;
+        let result = $crate::db::immediate_transaction(&mut *$conn, $work).await;
         #[cfg(feature = "postgres")]
         let result = diesel_async::AsyncConnection::transaction(&mut *$conn, $work).await;
         result

@@ -44,6 +44,18 @@ pub struct SignedIn {
     pub expires_at: DateTime<Utc>,
 }
 
+impl SignedIn {
+    /// Reads it from a session's row; `None` if the row holds none.
+    #[must_use]
+    pub fn of(session: &SessionRecord) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Data {
+            signed_in: SignedIn,
+        }
+        Some(serde_json::from_str::<Data>(&session.data).ok()?.signed_in)
+    }
+}
+
 /// Stores sessions in the table `sessions`.
 #[derive(Clone, Debug)]
 pub struct DieselStore {
@@ -96,7 +108,7 @@ impl SessionStore for DieselStore {
     }
 
     async fn load(&self, id: &Id) -> Result<Option<Record>> {
-        let mut conn = self.state.db.conn().await.map_err(backend)?;
+        let mut conn = self.state.db.read().await.map_err(backend)?;
         let found = SessionRecord::find_live(&mut conn, &hash(*id), self.state.live_at()).await;
         let Some(session) = found.map_err(query)? else {
             return Ok(None);
@@ -116,7 +128,9 @@ impl SessionStore for DieselStore {
     }
 }
 
-fn hash(id: Id) -> Vec<u8> {
+/// What the table has in place of the id.
+#[must_use]
+pub fn hash(id: Id) -> Vec<u8> {
     digest(&id.0.to_le_bytes())
 }
 

@@ -1,8 +1,8 @@
 //! Who makes this request: from the session to the user, and what they may see.
 //!
-//! Two queries a request with a session, none without: the session by the cookie's digest
-//! (tower-sessions), then session and user together, so that a disable, a lost role or an ended
-//! session is felt at the next request on every instance.
+//! One query a request with a session, none without: session and user together, by the digest of
+//! the cookie, so that a disable, a lost role or an ended session is felt at the next request on
+//! every instance. tower-sessions loads its own data only where a handler asks it to.
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header;
@@ -15,7 +15,7 @@ use url::form_urlencoded;
 use crate::error::AppError;
 use crate::middleware::guard::{Access, access};
 use crate::models::{SessionRecord, User};
-use crate::session_store::{SIGNED_IN, SignedIn};
+use crate::session_store::{SignedIn, hash};
 use crate::state::AppState;
 
 /// `last_seen_at` is written at most this often.
@@ -104,19 +104,21 @@ pub async fn authenticate(
 }
 
 async fn find_current(state: &AppState, session: &Session) -> Result<Option<CurrentUser>, AppError> {
-    if session.id().is_none() {
-        return Ok(None);
-    }
-    let Some(signed_in) = session.get::<SignedIn>(SIGNED_IN).await? else {
+    let Some(id) = session.id() else {
         return Ok(None);
     };
-    let mut conn = state.db.conn().await?;
-    let found = SessionRecord::find_with_user(&mut conn, &signed_in.session_id).await?;
+    let mut conn = state.db.read().await?;
+    let found = SessionRecord::find_live_with_user(&mut conn, &hash(id), state.live_at()).await?;
+    drop(conn);
     let Some((record, user)) = found.filter(|(_, user)| user.is_active()) else {
+        return Ok(None);
+    };
+    let Some(signed_in) = SignedIn::of(&record) else {
         return Ok(None);
     };
     let now = state.clock.now_utc();
     if now - record.last_seen_at >= TOUCH_EVERY {
+        let mut conn = state.db.conn().await?;
         SessionRecord::touch(&mut conn, &record.id, now).await?;
     }
     Ok(Some(CurrentUser { user, session: record, signed_in }))

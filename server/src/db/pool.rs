@@ -19,6 +19,8 @@ const WAIT: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Database {
     pool: Pool<DbConn>,
+    /// For short reads; with PostgreSQL the same pool.
+    readers: Pool<DbConn>,
 }
 
 impl std::fmt::Debug for Database {
@@ -34,16 +36,12 @@ impl Database {
     /// [`DbError::Unavailable`] when the folder of a SQLite file cannot be made, the trust store
     /// cannot be read, or the build lacks the database that is asked for.
     pub fn open(config: &DatabaseConfig, trusted: &[Vec<u8>]) -> Result<Self, DbError> {
-        let (manager, size) = backend::manager(config, trusted)?;
-        let pool = Pool::builder(manager)
-            .max_size(size)
-            .runtime(Runtime::Tokio1)
-            .wait_timeout(Some(WAIT))
-            .create_timeout(Some(WAIT))
-            .recycle_timeout(Some(WAIT))
-            .build()
-            .map_err(|error| DbError::Unavailable(error.to_string()))?;
-        Ok(Self { pool })
+        let pool = pool(backend::manager(config, trusted)?)?;
+        let readers = match backend::readers(config)? {
+            Some(readers) => self::pool(readers)?,
+            None => pool.clone(),
+        };
+        Ok(Self { pool, readers })
     }
 
     /// A connection, within five seconds.
@@ -54,38 +52,66 @@ impl Database {
         self.pool.get().await.map_err(|error| DbError::Unavailable(error.to_string()))
     }
 
+    /// A connection for short reads that use an index, within five seconds. It cannot write, and
+    /// with SQLite its queries hold up the thread that asks.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`].
+    pub async fn read(&self) -> Result<Conn, DbError> {
+        self.readers.get().await.map_err(|error| DbError::Unavailable(error.to_string()))
+    }
+
     /// Closes all connections; later calls fail.
     pub fn close(&self) {
         self.pool.close();
+        self.readers.close();
     }
 }
+
+/// How connections are made, and how many.
+type Managed = (AsyncDieselConnectionManager<DbConn>, usize);
+
+fn pool((manager, size): Managed) -> Result<Pool<DbConn>, DbError> {
+    Pool::builder(manager)
+        .max_size(size)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(WAIT))
+        .create_timeout(Some(WAIT))
+        .recycle_timeout(Some(WAIT))
+        .build()
+        .map_err(|error| DbError::Unavailable(error.to_string()))
+}
+
+#[cfg(feature = "sqlite")]
+pub(super) use backend::PRAGMAS;
 
 #[cfg(feature = "sqlite")]
 mod backend {
     //! SQLite: one file, many readers, one writer.
 
-    use super::{AsyncDieselConnectionManager, DatabaseConfig, DbConn, DbError};
+    use std::path::Path;
+
+    use super::super::runner;
+    use super::{AsyncDieselConnectionManager, DatabaseConfig, DbConn, DbError, Managed};
     use diesel::ConnectionError;
     use diesel_async::pooled_connection::{ManagerConfig, RecyclingMethod};
     use diesel_async::{AsyncConnection as _, SimpleAsyncConnection as _};
     use futures_util::FutureExt as _;
 
     /// WAL lets readers go on beside the writer; NORMAL is durable at each checkpoint and never
-    /// corrupts; a writer waits 5 s for another; 16 MiB of pages are cached a connection.
+    /// corrupts; a writer waits 5 s for another; 4 MiB of pages are cached a connection.
     pub(crate) const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
-        PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -16000; \
+        PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -4000; \
         PRAGMA temp_store = MEMORY;";
 
-    /// More readers than this only queue for the two or so cores of a small machine.
-    const CONNECTIONS: usize = 8;
+    /// Connections for writes and for long reads. Writers queue for each other in any case.
+    const CONNECTIONS: usize = 4;
+    /// Connections for short reads. None is kept over an await of something else, so that a few
+    /// serve every core.
+    const READERS: usize = 8;
 
-    pub(super) fn manager(
-        config: &DatabaseConfig,
-        _trusted: &[Vec<u8>],
-    ) -> Result<(AsyncDieselConnectionManager<DbConn>, usize), DbError> {
-        let DatabaseConfig::Sqlite { path } = config else {
-            return Err(DbError::Unavailable("this build supports sqlite:// only".to_owned()));
-        };
+    pub(super) fn manager(config: &DatabaseConfig, _trusted: &[Vec<u8>]) -> Result<Managed, DbError> {
+        let path = file(config)?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder)
                 .map_err(|error| DbError::Unavailable(format!("{}: {error}", folder.display())))?;
@@ -101,8 +127,24 @@ mod backend {
             }
             .boxed()
         });
-        let path = path.to_string_lossy().into_owned();
-        Ok((AsyncDieselConnectionManager::new_with_config(path, manager), CONNECTIONS))
+        Ok((AsyncDieselConnectionManager::new_with_config(path.to_string_lossy(), manager), CONNECTIONS))
+    }
+
+    pub(super) fn readers(config: &DatabaseConfig) -> Result<Option<Managed>, DbError> {
+        let path = file(config)?;
+        let mut manager = ManagerConfig::<DbConn>::default();
+        manager.recycling_method = RecyclingMethod::Fast;
+        manager.custom_setup = Box::new(|path| std::future::ready(runner::reader(path)).boxed());
+        Ok(Some((AsyncDieselConnectionManager::new_with_config(path.to_string_lossy(), manager), READERS)))
+    }
+
+    fn file(config: &DatabaseConfig) -> Result<&Path, DbError> {
+        match config {
+            DatabaseConfig::Sqlite { path } => Ok(path),
+            DatabaseConfig::Postgres { .. } => {
+                Err(DbError::Unavailable("this build supports sqlite:// only".to_owned()))
+            }
+        }
     }
 }
 
@@ -112,7 +154,7 @@ mod backend {
 
     use std::sync::Arc;
 
-    use super::{AsyncDieselConnectionManager, DatabaseConfig, DbConn, DbError};
+    use super::{AsyncDieselConnectionManager, DatabaseConfig, DbConn, DbError, Managed};
     use crate::config::SslMode;
     use diesel::ConnectionError;
     use diesel_async::SimpleAsyncConnection as _;
@@ -127,10 +169,13 @@ mod backend {
 
     const CONNECTIONS: usize = 16;
 
-    pub(super) fn manager(
-        config: &DatabaseConfig,
-        trusted: &[Vec<u8>],
-    ) -> Result<(AsyncDieselConnectionManager<DbConn>, usize), DbError> {
+    /// Nothing is gained by connections of their own: a read waits for the network in any case.
+    #[expect(clippy::unnecessary_wraps, reason = "SQLite's can fail")]
+    pub(super) fn readers(_config: &DatabaseConfig) -> Result<Option<Managed>, DbError> {
+        Ok(None)
+    }
+
+    pub(super) fn manager(config: &DatabaseConfig, trusted: &[Vec<u8>]) -> Result<Managed, DbError> {
         let DatabaseConfig::Postgres { url, ssl_mode } = config else {
             return Err(DbError::Unavailable("this build supports postgres:// only".to_owned()));
         };

@@ -120,14 +120,18 @@ impl SessionRecord {
             .optional()
     }
 
-    /// The session with this row id and its user, in one query.
+    /// The live session with this digest and its user, in one query.
     ///
     /// # Errors
     /// From the database.
-    pub async fn find_with_user(conn: &mut DbConn, id: &str) -> QueryResult<Option<(Self, User)>> {
+    pub async fn find_live_with_user(
+        conn: &mut DbConn,
+        id_hash: &[u8],
+        live: LiveAt,
+    ) -> QueryResult<Option<(Self, User)>> {
         sessions::table
             .inner_join(users::table)
-            .filter(sessions::id.eq(id))
+            .filter(sessions::id_hash.eq(id_hash).and(is_live!(live)))
             .select((Self::as_select(), User::as_select()))
             .first(conn)
             .await
