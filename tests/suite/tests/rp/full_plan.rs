@@ -5,7 +5,7 @@ use serde_json::json;
 use suite::Refusal;
 
 use crate::case::{Case, case};
-use crate::setup::{Setup, merge, signs_in, without};
+use crate::setup::{PERSON, Setup, UPN, merge, signs_in, without};
 
 pub(crate) fn all() -> Vec<Case> {
     let setup = Setup::Generic;
@@ -30,6 +30,7 @@ pub(crate) fn all() -> Vec<Case> {
             "id_token.bad_at_hash",
         ),
         case("oidcc-client-test-distributed-claims", distributed_claims),
+        case("oidcc-client-test-3rd-party-init-login", begun_by_a_third_party),
     ]
 }
 
@@ -70,4 +71,24 @@ async fn distributed_claims() {
     merge(control, Endpoint::Userinfo, elsewhere);
     signs_in(&app).await;
     assert_eq!(control.count(Endpoint::ClaimSource), 0);
+}
+
+/// Another site names the issuer and where to go: the person goes on from the sign-in page. With
+/// another issuer nothing is begun, and a target elsewhere leads home.
+async fn begun_by_a_third_party() {
+    let app = Setup::Generic.start().await;
+    let page = |issuer: &str, target: &str| {
+        let pairs = [("iss", issuer), ("target_link_uri", target), ("login_hint", UPN)];
+        let query: String = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        format!("/auth/sign-in?{query}")
+    };
+    let own = format!("{}/profile?x=1", app.origin());
+    for (target, expected) in [(own.as_str(), "/profile?x=1"), ("https://attacker.example/profile", "/")] {
+        let answer = app.browser().sign_in_at(&page(&app.emulator.issuer(), target), PERSON).await;
+        answer.assert_status(303);
+        assert_eq!(answer.location_path(), expected);
+    }
+    let browser = app.browser();
+    browser.get(&page("https://attacker.example", &own)).await.assert_status(400);
+    assert!(browser.cookie_names().is_empty(), "nothing is begun");
 }
