@@ -4,17 +4,18 @@
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
-use secrecy::SecretString;
 use tokio::task::JoinHandle;
 
 use crate::db::DbError;
-use crate::graph::{GraphClient, GraphError};
-use crate::models::{Grant, GraphCache, Group, User};
+use crate::graph::GraphError;
+use crate::models::{GraphCache, Group, User};
 use crate::state::AppState;
-use crate::tokens;
+use crate::user_graph::UserGraph;
 
 /// Kept data older than this is fetched again after it was shown.
 const FRESH_FOR: chrono::Duration = chrono::Duration::hours(1);
+/// After a try that brought nothing there is no other one for this long, however often the page is viewed.
+const RETRY_AFTER: chrono::Duration = chrono::Duration::minutes(1);
 /// How long the very first view of a profile waits for Graph.
 const FIRST_WAIT: Duration = Duration::from_secs(4);
 
@@ -26,12 +27,12 @@ pub fn rfc3339(at: NaiveDateTime) -> String {
 
 /// Fetches the person's data in the background: after a sign-in, and when it has grown old. The
 /// handle may be waited for or dropped.
-pub fn spawn(state: &AppState, user: &User, access_token: SecretString) -> Option<JoinHandle<()>> {
-    let graph = state.graph.clone()?;
+pub fn spawn(state: &AppState, user: &User) -> Option<JoinHandle<()>> {
+    state.graph.as_ref()?;
     let (state, user) = (state.clone(), user.clone());
     let tasks = state.tasks.clone();
     Some(tasks.spawn(async move {
-        if let Err(error) = fetch(&state, &graph, &user, &access_token).await {
+        if let Err(error) = fetch(&state, &user).await {
             tracing::warn!(%error, "Graph data could not be kept");
         }
     }))
@@ -45,17 +46,14 @@ pub fn spawn(state: &AppState, user: &User, access_token: SecretString) -> Optio
 pub async fn kept(state: &AppState, user: &User) -> Result<Vec<GraphCache>, DbError> {
     let mut conn = state.db.conn().await?;
     let parts = GraphCache::list_texts(&mut conn, &user.id).await?;
+    drop(conn);
     let now = state.clock.now_utc();
-    let is_fresh = parts.iter().any(|part| now - part.fetched_at < FRESH_FOR);
-    if is_fresh || state.graph.is_none() {
+    let is_fresh = |part: &GraphCache| part.problem.is_empty() && now - part.fetched_at < FRESH_FOR;
+    if parts.iter().any(|part| is_fresh(part) || now - part.tried_at < RETRY_AFTER) {
         return Ok(parts);
     }
-    let Some(access_token) = access_token(state, &mut conn, user, now).await? else {
-        return Ok(parts);
-    };
-    let fetching = spawn(state, user, access_token);
+    let fetching = spawn(state, user);
     if let Some(fetching) = fetching.filter(|_| parts.is_empty()) {
-        drop(conn);
         // Late or failed: the page says so, and the next view shows what has come by then.
         let _ = tokio::time::timeout(FIRST_WAIT, fetching).await;
         let mut conn = state.db.conn().await?;
@@ -64,42 +62,31 @@ pub async fn kept(state: &AppState, user: &User) -> Result<Vec<GraphCache>, DbEr
     Ok(parts)
 }
 
-/// The person's live access token.
-async fn access_token(
-    state: &AppState,
-    conn: &mut crate::db::DbConn,
-    user: &User,
-    now: NaiveDateTime,
-) -> Result<Option<SecretString>, DbError> {
-    let grant = Grant::find_by_user(conn, &user.id, tokens::GRAPH).await?;
-    let Some(grant) = grant.filter(|grant| grant.state == "live" && grant.expires_at > now) else {
-        return Ok(None);
-    };
-    Ok(tokens::open(&state.config.tokens.keys, &grant).ok().map(|tokens| tokens.access_token))
-}
-
 /// Fetches each part; a part that fails keeps its last content and says why.
-async fn fetch(state: &AppState, graph: &GraphClient, user: &User, token: &SecretString) -> Result<(), DbError> {
-    let (me, manager, photo) = tokio::join!(graph.me(token, &user.subject), graph.manager(token), graph.photo(token));
+async fn fetch(state: &AppState, user: &User) -> Result<(), DbError> {
+    let Some(graph) = UserGraph::open(state, user).await? else {
+        return Ok(());
+    };
+    let (me, manager, photo) = tokio::join!(graph.me(), graph.manager(), graph.photo());
     let me = me.map(|me| to_json(&Some(me)));
     let manager = manager.map(|manager| to_json(&manager));
     let photo = photo.map(|photo| photo.map_or_else(nothing, |photo| (photo.content_type.to_owned(), photo.bytes)));
     for (part, result) in [("photo", photo), ("me", me), ("manager", manager)] {
         keep(state, &user.id, part, result).await?;
     }
-    name_groups(state, graph, user, token).await
+    name_groups(state, &graph, user).await
 }
 
 /// Fetches the names of the person's groups, unless all are known. Not everybody may read them: then
 /// groups go by their ids.
-async fn name_groups(state: &AppState, graph: &GraphClient, user: &User, token: &SecretString) -> Result<(), DbError> {
+async fn name_groups(state: &AppState, graph: &UserGraph, user: &User) -> Result<(), DbError> {
     let mut conn = state.db.conn().await?;
     let groups = Group::list_by_user(&mut conn, &user.id).await?;
     drop(conn);
     if groups.iter().all(|group| !group.name.is_empty()) {
         return Ok(());
     }
-    let Ok(named) = graph.transitive_member_of(token).await else {
+    let Ok(named) = graph.groups().await else {
         return Ok(());
     };
     let mut conn = state.db.conn().await?;
@@ -130,8 +117,9 @@ fn to_json<T: serde::Serialize>(value: &Option<T>) -> Content {
 
 async fn keep(state: &AppState, user_id: &str, part: &str, result: Result<Content, GraphError>) -> Result<(), DbError> {
     let problem = result.as_ref().err().map(in_words).unwrap_or_default();
+    let now = state.clock.now_utc();
     let mut conn = state.db.conn().await?;
-    if !problem.is_empty() && GraphCache::note_problem(&mut conn, user_id, part, &problem).await? > 0 {
+    if !problem.is_empty() && GraphCache::note_problem(&mut conn, user_id, part, &problem, now).await? > 0 {
         return Ok(());
     }
     let (content_type, body) = result.unwrap_or_else(|_| nothing());
@@ -141,7 +129,8 @@ async fn keep(state: &AppState, user_id: &str, part: &str, result: Result<Conten
         content_type,
         body,
         problem,
-        fetched_at: state.clock.now_utc(),
+        fetched_at: now,
+        tried_at: now,
     };
     row.put(&mut conn).await?;
     Ok(())

@@ -57,6 +57,7 @@ pub mod state;
 pub mod step_up;
 pub mod tokens;
 pub mod transaction_cookie;
+pub mod user_graph;
 pub mod user_list;
 pub mod user_sync;
 pub mod viewer;

@@ -4,7 +4,7 @@
 mod refresh;
 mod rotate;
 
-pub use refresh::{RefreshOutcome, refresh_due, refresh_grant};
+pub use refresh::{RefreshOutcome, keep_for_sign_in, refresh_due, refresh_grant};
 pub use rotate::{Rotation, rotate};
 
 use chrono::{DateTime, NaiveDateTime, Utc};

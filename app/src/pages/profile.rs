@@ -15,7 +15,7 @@ use crate::components::sessions::{Scope, sessions_table};
 use crate::components::status::{tag, user_type};
 use crate::components::table::{headers, table};
 use crate::components::time::Now;
-use crate::model::{GrantRow, GraphPart, GraphProfile, GroupRow, Profile, RoleGrant, SessionRow};
+use crate::model::{GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, Profile, RoleGrant, SessionRow};
 
 /// Each part degrades alone: without Graph there is still everything else.
 pub(crate) fn page() -> AnyView {
@@ -176,6 +176,15 @@ fn sessions_section(sessions: Vec<SessionRow>) -> AnyView {
 }
 
 fn grants_section(grants: Vec<GrantRow>) -> AnyView {
+    let lapsed = grants.iter().any(|grant| grant.state == GrantState::NeedsSignIn);
+    let advice = lapsed.then(|| {
+        view! {
+            <p class="inline-problem">
+                "One of them needs you to sign in again. "
+                <a href="/auth/sign-in?next=%2Fprofile">"Sign in again"</a>
+            </p>
+        }
+    });
     let list = if grants.is_empty() {
         none_yet("No grants", "This application holds no access to other services in your name.")
     } else {
@@ -185,6 +194,7 @@ fn grants_section(grants: Vec<GrantRow>) -> AnyView {
         <section class="panel" aria-labelledby="grants">
             <h2 id="grants">"Grants"</h2>
             <p class="panel-note">"What this application may do in your name. Signing out everywhere ends it."</p>
+            {advice}
             {list}
         </section>
     }

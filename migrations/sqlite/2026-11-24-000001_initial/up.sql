@@ -130,6 +130,8 @@ CREATE TABLE grants (
     leased_until      TIMESTAMP,
     failures          INTEGER NOT NULL DEFAULT 0,
     last_error        TEXT NOT NULL DEFAULT '',
+    -- The claims challenge that the next token must meet: JSON, empty without one.
+    challenge         TEXT NOT NULL DEFAULT '',
     refreshed_at      TIMESTAMP,
     created_at        TIMESTAMP NOT NULL
 );
@@ -147,6 +149,8 @@ CREATE TABLE graph_cache (
     body         BLOB NOT NULL,
     problem      TEXT NOT NULL DEFAULT '',
     fetched_at   TIMESTAMP NOT NULL,
+    -- The last try, successful or not.
+    tried_at     TIMESTAMP NOT NULL,
     PRIMARY KEY (user_id, part)
 );
 

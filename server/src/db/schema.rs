@@ -43,13 +43,14 @@ diesel::table! {
     grants (id) {
         id -> Text, user_id -> Text, resource -> Text, scopes -> Text, state -> Text, sealed -> Binary,
         has_refresh_token -> Bool, expires_at -> Timestamp, due_at -> Nullable<Timestamp>, version -> BigInt,
-        leased_until -> Nullable<Timestamp>, failures -> Integer, last_error -> Text,
+        leased_until -> Nullable<Timestamp>, failures -> Integer, last_error -> Text, challenge -> Text,
         refreshed_at -> Nullable<Timestamp>, created_at -> Timestamp,
     }
 }
 diesel::table! {
     graph_cache (user_id, part) {
         user_id -> Text, part -> Text, content_type -> Text, body -> Binary, problem -> Text, fetched_at -> Timestamp,
+        tried_at -> Timestamp,
     }
 }
 diesel::table! {

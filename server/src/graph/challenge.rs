@@ -6,10 +6,11 @@ use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::HeaderMap;
 use http::header::WWW_AUTHENTICATE;
-use serde_json::{Map, Value};
 
-/// The longest challenge that is read.
-const MAX_CHALLENGE: usize = 16 * 1024;
+use crate::oidc::claims_challenge;
+
+/// The longest header that is read.
+const MAX_HEADER: usize = 8 * 1024;
 
 /// The claims challenge in any of the `WWW-Authenticate` headers, decoded: a JSON object. `None`
 /// without one that can be read; the answer is then an ordinary 401.
@@ -18,11 +19,10 @@ pub(super) fn claims(headers: &HeaderMap) -> Option<String> {
 }
 
 fn claims_in(header: &str) -> Option<String> {
-    if parameter(header, "error")? != "insufficient_claims" || header.len() > MAX_CHALLENGE {
+    if parameter(header, "error")? != "insufficient_claims" || header.len() > MAX_HEADER {
         return None;
     }
-    let decoded = decode(parameter(header, "claims")?)?;
-    serde_json::from_str::<Map<String, Value>>(&decoded).is_ok().then_some(decoded)
+    claims_challenge(&decode(parameter(header, "claims")?)?)
 }
 
 /// The value of `name="…"`; names are compared whole.

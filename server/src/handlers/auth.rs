@@ -17,7 +17,7 @@ use crate::graph_sync;
 use crate::middleware::client::ClientInfo;
 use crate::middleware::request_id::RequestId;
 use crate::models::{Grant, NewAuditEvent, SessionRecord, UsedTransaction, User, new_id};
-use crate::oidc::{BeginOptions, CallbackFault, CallbackParams, OidcError, SignIn, TRANSACTION_LIFETIME};
+use crate::oidc::{BeginOptions, CallbackFault, CallbackParams, OidcError, RequestFault, SignIn, TRANSACTION_LIFETIME};
 use crate::pages::SignInPage;
 use crate::session_store::{SIGNED_IN, SignedIn};
 use crate::sign_in_fields::SignInFields;
@@ -90,10 +90,11 @@ pub async fn begin(
     if let Some(viewer) = viewer.as_ref().filter(|_| fields.is_step_up()) {
         fields.suggest(viewer.signed_in.login_hint.as_deref().unwrap_or(&viewer.user.upn));
     }
+    let stored = stored_grants(&state, viewer.as_ref()).await?;
     let attempt = Attempt {
         fields,
-        claims: None,
-        no_grant_stored: !has_grant(&state, viewer.as_ref()).await?,
+        claims: kept_challenge(&stored),
+        no_grant_stored: !has_refresh_token(&stored),
         old_session: viewer.map(|viewer| viewer.session.id),
         is_retry: false,
     };
@@ -121,7 +122,12 @@ async fn send_to_provider(
     let Attempt { fields, claims, no_grant_stored, old_session, is_retry } = attempt;
     let redirect_uri = state.config.public_url.with_path(CALLBACK_PATH);
     let options = BeginOptions { claims, no_grant_stored, ..fields.options(redirect_uri) };
-    let begun = match state.oidc.begin(options).await {
+    let mut begun = state.oidc.begin(options.clone()).await;
+    if matches!(begun, Err(OidcError::Request(RequestFault::TooLong))) && options.claims.is_some() {
+        // Nobody is to be locked out by a long challenge: a refresh, which is a post, can pass it on as well.
+        begun = state.oidc.begin(BeginOptions { claims: None, ..options }).await;
+    }
+    let begun = match begun {
         Ok(begun) => begun,
         Err(error) => return failed_page(state, headers, request_id, &error, &fields),
     };
@@ -131,13 +137,22 @@ async fn send_to_provider(
     Ok(response)
 }
 
-async fn has_grant(state: &AppState, viewer: Option<&CurrentUser>) -> Result<bool, AppError> {
+/// The grants of whoever is signed in already.
+async fn stored_grants(state: &AppState, viewer: Option<&CurrentUser>) -> Result<Vec<Grant>, AppError> {
     let Some(viewer) = viewer else {
-        return Ok(false);
+        return Ok(Vec::new());
     };
     let mut conn = state.db.conn().await?;
-    let grants = Grant::list_by_user(&mut conn, &viewer.user.id).await?;
-    Ok(grants.iter().any(|grant| grant.has_refresh_token && grant.state == "live"))
+    Ok(Grant::list_by_user(&mut conn, &viewer.user.id).await?)
+}
+
+fn has_refresh_token(grants: &[Grant]) -> bool {
+    grants.iter().any(|grant| grant.has_refresh_token && grant.state == "live")
+}
+
+/// The claims challenge that waits for this sign-in (E-39, E-40).
+fn kept_challenge(grants: &[Grant]) -> Option<String> {
+    grants.iter().map(|grant| &grant.challenge).find(|challenge| !challenge.is_empty()).cloned()
 }
 
 /// Everything about the callback request besides its parameters.
@@ -235,10 +250,11 @@ async fn ask_the_person(
     old_session: Option<String>,
 ) -> Result<Response, AppError> {
     tracing::info!(reason = error.reason(), %error, "the provider asks for the person: one interactive sign-in");
+    let stored = stored_grants(state, caller.viewer.as_ref()).await?;
     let attempt = Attempt {
         fields: fields.interactive(),
-        claims: error.provider_error().and_then(|error| error.claims.clone()),
-        no_grant_stored: !has_grant(state, caller.viewer.as_ref()).await?,
+        claims: error.provider_error().and_then(|error| error.claims.clone()).or_else(|| kept_challenge(&stored)),
+        no_grant_stored: !has_refresh_token(&stored),
         old_session,
         is_retry: true,
     };
@@ -292,7 +308,7 @@ async fn signed_in(
             let session_id = begin_session(state, caller, &sign_in, &user, old_session).await?;
             let mut conn = state.db.conn().await?;
             UsedTransaction::set_session(&mut conn, &digest(oauth_state.as_bytes()), &session_id).await?;
-            graph_sync::spawn(state, &user, sign_in.tokens.access_token.clone());
+            graph_sync::spawn(state, &user);
             Ok(Redirect::to(next).into_response())
         }
     }

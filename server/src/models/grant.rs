@@ -40,6 +40,8 @@ pub struct Grant {
     pub failures: i32,
     /// The last failure in words.
     pub last_error: String,
+    /// The claims challenge that the next token must meet: JSON; empty without one.
+    pub challenge: String,
     /// Last successful refresh.
     pub refreshed_at: Option<NaiveDateTime>,
     /// The sign-in that began it.
@@ -111,6 +113,8 @@ pub struct GrantFailure {
     pub error: String,
     /// When to try again; `None` never.
     pub due_at: Option<NaiveDateTime>,
+    /// The claims challenge to keep for the next token, if it is another one than the grant has.
+    pub challenge: Option<String>,
 }
 
 /// Grants of one kind, each with an index of its own.
@@ -161,6 +165,7 @@ impl NewGrant {
                 grants::leased_until.eq(None::<NaiveDateTime>),
                 grants::failures.eq(0),
                 grants::last_error.eq(""),
+                grants::challenge.eq(""),
             ))
             .execute(conn)
             .await?;
@@ -305,6 +310,7 @@ impl Grant {
                     grants::leased_until.eq(None::<NaiveDateTime>),
                     grants::failures.eq(0),
                     grants::last_error.eq(""),
+                    grants::challenge.eq(""),
                     grants::refreshed_at.eq(Some(result.now)),
                 ))
                 .execute(conn)
@@ -326,9 +332,33 @@ impl Grant {
                     grants::leased_until.eq(None::<NaiveDateTime>),
                     grants::failures.eq(grants::failures + 1),
                     grants::last_error.eq(failure.error),
+                    grants::challenge.eq(failure.challenge.unwrap_or_else(|| self.challenge.clone())),
                 ))
                 .execute(conn)
                 .await?;
+        Ok(written > 0)
+    }
+
+    /// Takes the access token back that Graph answered with `challenge`: the next one must meet it, and is due now.
+    /// `false` when the grant has changed meanwhile, or a refresh is under way.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn challenge(&mut self, conn: &mut DbConn, challenge: &str, now: NaiveDateTime) -> QueryResult<bool> {
+        let unchanged = grants::id.eq(&self.id).and(grants::version.eq(self.version));
+        let written = diesel::update(grants::table.filter(unchanged))
+            .set((
+                grants::challenge.eq(challenge),
+                grants::expires_at.eq(now),
+                grants::due_at.eq(self.has_refresh_token.then_some(now)),
+                grants::version.eq(grants::version + 1),
+            ))
+            .execute(conn)
+            .await?;
+        if written > 0 {
+            self.version += 1;
+            challenge.clone_into(&mut self.challenge);
+        }
         Ok(written > 0)
     }
 

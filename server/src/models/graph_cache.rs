@@ -21,8 +21,10 @@ pub struct GraphCache {
     pub body: Vec<u8>,
     /// Why the last fetch failed, in words; empty when it did not.
     pub problem: String,
-    /// The last successful fetch.
+    /// The last successful fetch; the first try while there was none.
     pub fetched_at: NaiveDateTime,
+    /// The last try.
+    pub tried_at: NaiveDateTime,
 }
 
 impl GraphCache {
@@ -40,13 +42,19 @@ impl GraphCache {
             .await
     }
 
-    /// Notes why a part could not be fetched and leaves its content as it is.
+    /// Notes why a part could not be fetched `now`, and leaves its content as it is.
     ///
     /// # Errors
     /// From the database.
-    pub async fn note_problem(conn: &mut DbConn, user_id: &str, part: &str, problem: &str) -> QueryResult<usize> {
+    pub async fn note_problem(
+        conn: &mut DbConn,
+        user_id: &str,
+        part: &str,
+        problem: &str,
+        now: NaiveDateTime,
+    ) -> QueryResult<usize> {
         diesel::update(graph_cache::table.find((user_id, part)))
-            .set(graph_cache::problem.eq(problem))
+            .set((graph_cache::problem.eq(problem), graph_cache::tried_at.eq(now)))
             .execute(conn)
             .await
     }

@@ -10,12 +10,11 @@ use openidconnect::{
     RedirectUrl, Scope,
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::OidcClient;
+use super::claims_request::claims_request;
 use super::error::{OidcError, RequestFault};
-use super::jwt::parse_object;
 use super::metadata::{Metadata, provider_key};
 use super::token_endpoint::relying_party;
 use super::transaction::Transaction;
@@ -186,24 +185,17 @@ impl OidcClient {
 
     /// Parameters whose form depends on the provider.
     fn own_parameters(&self, options: &BeginOptions) -> Result<OwnParameters, OidcError> {
-        let mut claims = match &options.claims {
-            Some(claims) => parse_object(claims.as_bytes()).map_err(|_| RequestFault::Claims)?,
-            None => Map::new(),
-        };
+        let kind = &self.config().kind;
+        let claims = claims_request(kind, options.claims.as_deref(), options.auth_context.as_deref())?;
         let mut own = OwnParameters::default();
-        match &self.config().kind {
+        match kind {
             ProviderKind::Generic { .. } => own.auth_context_value = options.auth_context.clone(),
             ProviderKind::Entra { .. } => {
-                if let Some(context) = &options.auth_context {
-                    request_auth_context(&mut claims, context);
-                }
                 let domain = hint(options.domain_hint.as_deref()).map(str::to_owned);
                 own.parameters.extend(domain.map(|domain| ("domain_hint", domain)));
             }
         }
-        if !claims.is_empty() {
-            own.parameters.push(("claims", Value::Object(claims).to_string()));
-        }
+        own.parameters.extend(claims.map(|claims| ("claims", claims)));
         Ok(own)
     }
 }
@@ -213,14 +205,6 @@ impl OidcClient {
 struct OwnParameters {
     auth_context_value: Option<String>,
     parameters: Vec<(&'static str, String)>,
-}
-
-/// Asks for an authentication context (Microsoft identity platform, "Claims challenges").
-fn request_auth_context(claims: &mut Map<String, Value>, context: &str) {
-    let id_token = claims.entry("id_token").or_insert_with(|| json!({}));
-    if let Value::Object(wanted) = id_token {
-        wanted.insert("acrs".to_owned(), json!({ "essential": true, "value": context }));
-    }
 }
 
 /// A redirect URI as the library takes it.

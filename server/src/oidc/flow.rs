@@ -13,6 +13,7 @@ use super::OidcClient;
 use super::authorize::redirect_url;
 use super::callback::CallbackParams;
 use super::claims::{Claims, texts};
+use super::claims_request::claims_request;
 use super::error::{CallbackFault, Endpoint, OidcError, TokenFault};
 use super::jwt::is_guid;
 use super::metadata::{Metadata, provider_key};
@@ -120,6 +121,9 @@ impl OidcClient {
             .exchange_code(AuthorizationCode::new(code))
             .set_pkce_verifier(PkceCodeVerifier::new(transaction.pkce_verifier.clone()))
             .set_redirect_uri(Cow::Owned(redirect));
+        if let Some(claims) = claims_request(&self.config().kind, None, None).map_err(OidcError::from)? {
+            request = request.add_extra_param("claims", claims);
+        }
         for (name, value) in extra {
             request = request.add_extra_param(name, value);
         }

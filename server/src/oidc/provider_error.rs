@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 /// The most characters of the provider's own words that are kept.
 const MAX_TEXT: usize = 500;
 
-/// The most bytes of a claims challenge that are kept.
-const MAX_CLAIMS: usize = 16 * 1024;
+/// The most bytes of a claims challenge that are kept: Microsoft's have some hundreds.
+const MAX_CLAIMS: usize = 4 * 1024;
 
 /// An OAuth error response in the provider's own words (RFC 6749, sections 4.1.2.1 and 5.2; Microsoft
 /// identity platform, "Handle errors"): untrusted text, bounded, without control characters.

@@ -8,6 +8,7 @@ use openidconnect::{OAuth2TokenResponse, RefreshToken, Scope};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::OidcClient;
+use super::claims_request::claims_request;
 use super::error::{OidcError, TokenFault};
 use super::id_token::{Expectation, ExpectedNonce};
 use super::jwt::UnverifiedToken;
@@ -104,9 +105,18 @@ impl RefreshError {
     }
 }
 
+/// What a refresh is to bring.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RefreshRequest<'a> {
+    /// Scopes of one resource; without them, Entra is asked for the settings' and other providers for what was
+    /// granted.
+    pub scopes: Option<&'a [String]>,
+    /// A claims challenge that the new access token must meet: a JSON object.
+    pub claims: Option<&'a str>,
+}
+
 impl OidcClient {
-    /// Redeems the refresh token of `current`, the grant of `identity`, for `scopes`; without them,
-    /// Entra is asked for the settings' and other providers for what was granted.
+    /// Redeems the refresh token of `current`, the grant of `identity`.
     ///
     /// The new set has the new refresh token or, if none came, the old one, and likewise the ID
     /// token. It is sent once: whoever schedules refreshes also repeats them.
@@ -117,12 +127,14 @@ impl OidcClient {
         &self,
         identity: &IdentityKey,
         current: &TokenSet,
-        scopes: Option<&[String]>,
+        request: RefreshRequest<'_>,
     ) -> Result<TokenSet, RefreshError> {
         let refresh_token = current.refresh_token.as_ref().ok_or(RefreshError::NoRefreshToken)?;
         let metadata = self.metadata().await.map_err(unavailable)?;
-        let asked = self.scopes_to_ask(scopes);
-        let answer = self.redeem_refresh_token(&metadata, refresh_token, &asked).await;
+        let asked = self.scopes_to_ask(request.scopes);
+        let claims = claims_request(&self.config().kind, request.claims, None);
+        let claims = claims.map_err(|fault| RefreshError::Rejected(fault.into()))?;
+        let answer = self.redeem_refresh_token(&metadata, refresh_token, &asked, claims).await;
         self.note_token_answer(&answer);
         let answer = answer.map_err(classify)?;
         self.check_refreshed(&metadata, identity, current, &answer).await?;
@@ -146,6 +158,7 @@ impl OidcClient {
         metadata: &Metadata,
         refresh_token: &SecretString,
         scopes: &[String],
+        claims: Option<String>,
     ) -> Result<TokenAnswer, TokenFailure> {
         let proof = self.credential().proof(&metadata.token_endpoint).await?;
         let client = relying_party(&self.config().client_id, metadata)?;
@@ -153,7 +166,7 @@ impl OidcClient {
         let refresh_token = RefreshToken::new(refresh_token.expose_secret().to_owned());
         let mut request =
             client.exchange_refresh_token(&refresh_token).add_scopes(scopes.iter().cloned().map(Scope::new));
-        for (name, value) in extra {
+        for (name, value) in extra.into_iter().chain(claims.map(|claims| ("claims", claims))) {
             request = request.add_extra_param(name, value);
         }
         let sender = SendOnce::new(self.transport(), self.clock().now());

@@ -12,7 +12,7 @@ use super::{VaultError, due_at, micros, open, seal, spread};
 use crate::config::OnGrantRevoked;
 use crate::db::{DbError, to_end};
 use crate::models::{Grant, GrantFailure, NewAuditEvent, RefreshedGrant, SessionRecord, User};
-use crate::oidc::{RefreshError, TokenSet};
+use crate::oidc::{RefreshError, RefreshRequest, TokenSet};
 use crate::state::AppState;
 use crate::write_transaction;
 
@@ -99,7 +99,9 @@ pub async fn refresh_grant(state: &AppState, mut grant: Grant) -> Result<Refresh
     let state = state.clone();
     // The call may have used the refresh token up: its result must be written, whoever waits.
     to_end(async move {
-        match state.oidc.refresh(&identity, &tokens, None).await {
+        let claims = Some(grant.challenge.as_str()).filter(|claims| !claims.is_empty());
+        let request = RefreshRequest { claims, ..RefreshRequest::default() };
+        match state.oidc.refresh(&identity, &tokens, request).await {
             Ok(fresh) => succeeded(&state, grant, &fresh).await,
             Err(error) => failed(&state, grant, user, error).await,
         }
@@ -138,6 +140,7 @@ async fn failed(state: &AppState, grant: Grant, user: User, error: RefreshError)
             state: "live",
             error: in_words(&error),
             due_at: Some(state.clock.now_utc() + backoff(&grant, &error)),
+            challenge: None,
         };
         let mut conn = state.db.conn().await?;
         let kept = grant.failed(&mut conn, failure).await?;
@@ -155,12 +158,51 @@ async fn needs_sign_in(
     error: &RefreshError,
     end_sessions: bool,
 ) -> Result<RefreshOutcome, DbError> {
-    let failure = GrantFailure { state: "needs_sign_in", error: in_words(error), due_at: None };
-    let event = NewAuditEvent {
+    let lapse = Lapse {
         kind: if error.grant_revoked() { "grant.revoked" } else { "grant.needs_sign_in" },
+        reason: error.reason(),
+        words: in_words(error),
+        challenge: error.provider_error().and_then(|error| error.claims.clone()),
+        end_sessions,
+    };
+    let kept = lapsed(state, grant, &user, lapse).await?;
+    Ok(if kept { RefreshOutcome::NeedsSignIn } else { RefreshOutcome::Lost })
+}
+
+/// Graph takes no token of this grant without `challenge`, and a refresh brought none: the challenge waits in the grant
+/// for the person's next sign-in, and nothing is tried before.
+///
+/// # Errors
+/// [`DbError`]; the grant stays as it was.
+pub async fn keep_for_sign_in(state: &AppState, grant: Grant, user: &User, challenge: &str) -> Result<(), DbError> {
+    let lapse = Lapse {
+        kind: "grant.needs_sign_in",
+        reason: "graph.claims_challenge",
+        words: "Microsoft Graph wants the person to sign in again.".to_owned(),
+        challenge: Some(challenge.to_owned()),
+        end_sessions: false,
+    };
+    lapsed(state, grant, user, lapse).await.map(drop)
+}
+
+/// Why a grant needs a sign-in.
+struct Lapse {
+    kind: &'static str,
+    reason: &'static str,
+    words: String,
+    challenge: Option<String>,
+    end_sessions: bool,
+}
+
+/// Whether it was written: not when the grant has changed meanwhile.
+async fn lapsed(state: &AppState, grant: Grant, user: &User, lapse: Lapse) -> Result<bool, DbError> {
+    let Lapse { kind, reason, words, challenge, end_sessions } = lapse;
+    let failure = GrantFailure { state: "needs_sign_in", error: words, due_at: None, challenge };
+    let event = NewAuditEvent {
+        kind,
         actor: Some(("system".to_owned(), "system".to_owned())),
         subject: Some((user.id.clone(), user.upn.clone())),
-        detail: vec![("reason", error.reason().to_owned()), ("sessions_ended", end_sessions.to_string())],
+        detail: vec![("reason", reason.to_owned()), ("sessions_ended", end_sessions.to_string())],
         ..NewAuditEvent::default()
     };
     let now = state.clock.now_utc();
@@ -175,7 +217,7 @@ async fn needs_sign_in(
         event.insert(conn, now).await?;
         Ok(true)
     })?;
-    Ok(if kept { RefreshOutcome::NeedsSignIn } else { RefreshOutcome::Lost })
+    Ok(kept)
 }
 
 /// A row whose tokens cannot be opened is of no use: the next sign-in replaces it.
@@ -185,6 +227,7 @@ async fn unreadable(state: &AppState, grant: Grant, error: &VaultError) -> Resul
         state: "needs_sign_in",
         error: "The stored tokens cannot be opened with the keys of TOKEN_ENCRYPTION_KEYS.".to_owned(),
         due_at: None,
+        challenge: None,
     };
     let mut conn = state.db.conn().await?;
     grant.failed(&mut conn, failure).await?;

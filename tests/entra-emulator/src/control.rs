@@ -197,7 +197,13 @@ impl Control {
     /// Lets Graph ask for `claims` (JSON) whenever the persona's token was issued without them
     /// (continuous access evaluation); `None` lifts it. Returns whether there is such a persona.
     pub fn require_claims(&self, persona: &str, claims: Option<&str>) -> bool {
-        self.with_oid(persona, |oid| self.state.set_challenge(oid, claims.map(str::to_owned)))
+        self.with_oid(persona, |oid| self.state.set_challenge(oid, claims.map(str::to_owned), false))
+    }
+
+    /// As [`Control::require_claims`], with claims that a refresh cannot meet (AADSTS50076 with the claims): only an
+    /// authorization request that carries them does. Returns whether there is such a persona.
+    pub fn require_claims_interactively(&self, persona: &str, claims: &str) -> bool {
+        self.with_oid(persona, |oid| self.state.set_challenge(oid, Some(claims.to_owned()), true))
     }
 
     fn with_oid(&self, persona: &str, act: impl FnOnce(Uuid)) -> bool {

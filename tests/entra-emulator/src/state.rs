@@ -116,7 +116,14 @@ pub(crate) struct State {
     /// Grows with each forced resynchronisation of delta queries.
     delta_epoch: AtomicU64,
     /// Per persona, the claims that Graph asks for (continuous access evaluation).
-    challenges: Mutex<HashMap<Uuid, String>>,
+    challenges: Mutex<HashMap<Uuid, Challenge>>,
+}
+
+/// Claims that Graph asks for.
+struct Challenge {
+    claims: String,
+    /// Whether a refresh cannot meet them: the person has to sign in.
+    interactive: bool,
 }
 
 impl State {
@@ -178,20 +185,27 @@ impl State {
     }
 
     /// Sets or lifts the claims that Graph asks for when a persona's token is used.
-    pub(crate) fn set_challenge(&self, persona: Uuid, claims: Option<String>) {
+    ///
+    /// Interactive ones are met by a sign-in alone.
+    pub(crate) fn set_challenge(&self, persona: Uuid, claims: Option<String>, interactive: bool) {
         let mut challenges = lock(&self.challenges);
         match claims {
-            Some(claims) => challenges.insert(persona, claims),
+            Some(claims) => challenges.insert(persona, Challenge { claims, interactive }),
             None => challenges.remove(&persona),
         };
     }
 
     /// The claims that a token of this sign-in lacks, if any are asked for.
     pub(crate) fn challenge_for(&self, sign_in: &SignIn) -> Option<String> {
-        let challenge = lock(&self.challenges).get(&sign_in.persona).cloned()?;
-        let parse = |text: &str| serde_json::from_str::<Value>(text).unwrap_or(Value::Null);
+        let challenge = lock(&self.challenges).get(&sign_in.persona)?.claims.clone();
         let met = sign_in.claims.as_deref().is_some_and(|claims| contains(&parse(claims), &parse(&challenge)));
         (!met).then_some(challenge)
+    }
+
+    /// The challenge that only the person can meet, and that this sign-in of theirs has not.
+    pub(crate) fn interactive_challenge_for(&self, sign_in: &SignIn) -> Option<String> {
+        let interactive = lock(&self.challenges).get(&sign_in.persona)?.interactive;
+        self.challenge_for(sign_in).filter(|_| interactive)
     }
 
     /// What the tenant segment of a URL means.
@@ -216,6 +230,29 @@ impl State {
         let directory = lock(&self.directory);
         let known = directory.tenants().iter().find(|tenant| Some(tenant.id) == id || tenant.domain == segment);
         known.map(|tenant| tenant.id)
+    }
+}
+
+/// A JSON text's value, `null` for anything else.
+fn parse(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or(Value::Null)
+}
+
+/// The claims of an earlier request and of a later one together: what a sign-in has met it has met for good.
+pub(crate) fn merged_claims(earlier: Option<&str>, later: &str) -> String {
+    let mut merged = earlier.map_or(Value::Null, parse);
+    merge(&mut merged, parse(later));
+    merged.to_string()
+}
+
+fn merge(whole: &mut Value, part: Value) {
+    match (whole, part) {
+        (Value::Object(whole), Value::Object(part)) => {
+            for (name, value) in part {
+                merge(whole.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (whole, part) => *whole = part,
     }
 }
 

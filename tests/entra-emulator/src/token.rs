@@ -19,7 +19,7 @@ use crate::errors::EntraError;
 use crate::grants::{ChallengeMethod, Code, SignIn};
 use crate::personas::Persona;
 use crate::scopes::{Resource, Scopes};
-use crate::state::{Authority, State};
+use crate::state::{Authority, State, merged_claims};
 use crate::sync::lock;
 use crate::tokens::{self, Issue};
 
@@ -142,11 +142,14 @@ impl Exchange<'_> {
             return Err(EntraError::new(700005));
         }
         check_refresh(&persona, &refresh.sign_in)?;
+        if let Some(claims) = self.state.interactive_challenge_for(&refresh.sign_in) {
+            return Err(EntraError::new(50076).claims(claims));
+        }
         let scopes = self.narrowed(&refresh.scopes)?;
         lock(&self.state.grants).use_refresh(text, rotation).map_err(EntraError::new)?;
         let mut sign_in = refresh.sign_in;
         if let Some(claims) = self.call.get("claims") {
-            sign_in.claims = Some(claims.to_owned());
+            sign_in.claims = Some(merged_claims(sign_in.claims.as_deref(), claims));
         }
         Ok(self.issue(&persona, &sign_in, &scopes, None, refresh.family))
     }

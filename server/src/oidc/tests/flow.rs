@@ -48,7 +48,7 @@ async fn the_request_says_what_the_provider_needs_to_know() {
     assert_eq!(query["client_id"], CLIENT_ID);
     assert_eq!(query["redirect_uri"], REDIRECT);
     assert_eq!(query["scope"], "openid profile email offline_access User.Read");
-    for absent in ["prompt", "response_mode", "claims", "max_age", "login_hint", "client_secret"] {
+    for absent in ["prompt", "response_mode", "max_age", "login_hint", "client_secret"] {
         assert!(!query.contains_key(absent), "{absent}");
     }
 }
@@ -124,6 +124,7 @@ async fn e_39_a_claims_challenge_is_passed_on_with_the_step_up() {
     let begun = Bench::entra().client.begin(options).await.expect("begins");
     let claims: Value = serde_json::from_str(&query(&begun.url)["claims"]).expect("JSON");
     assert_eq!(claims["access_token"]["nbf"]["value"], "1");
+    assert_eq!(claims["access_token"]["xms_cc"], json!({ "values": ["cp1"] }));
     assert_eq!(claims["id_token"]["acrs"], json!({ "essential": true, "value": "c1" }));
 
     let options = BeginOptions { auth_context: Some("gold".to_owned()), ..BeginOptions::new(REDIRECT) };

@@ -5,7 +5,7 @@ use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
 use crate::oidc::testing::{ACCESS_TOKEN, AUTHORITY, Answer, Bench, CLIENT_ID, OTHER_TENANT, Token, generic};
-use crate::oidc::{RefreshError, SignIn, TokenSet};
+use crate::oidc::{RefreshError, RefreshRequest, SignIn, TokenSet};
 
 /// A sign-in an hour ago, and what it brought.
 async fn signed_in(bench: &Bench) -> SignIn {
@@ -16,7 +16,7 @@ async fn signed_in(bench: &Bench) -> SignIn {
 
 async fn refresh(bench: &Bench, signed_in: &SignIn, answer: Answer) -> Result<TokenSet, RefreshError> {
     bench.script.answer("/token", answer);
-    bench.client.refresh(&signed_in.identity, &signed_in.tokens, None).await
+    bench.client.refresh(&signed_in.identity, &signed_in.tokens, RefreshRequest::default()).await
 }
 
 fn renewed(id_token: Option<String>) -> Value {
@@ -49,6 +49,7 @@ async fn a_refresh_brings_a_new_set() {
     assert_eq!(form["refresh_token"], "refresh-1");
     assert_eq!(form["scope"], "openid profile email offline_access User.Read", "e_33");
     assert_eq!(form["client_secret"], "s+e/c %r&e=t");
+    assert_eq!(form["claims"], r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#, "e_39");
 }
 
 #[tokio::test]
@@ -70,7 +71,11 @@ async fn other_providers_are_not_asked_for_scopes_anew() {
     assert!(!bench.script.last("/token").form.contains_key("scope"));
     assert_eq!(tokens.access_token.expose_secret(), "access-2");
     let scopes = ["api".to_owned()];
-    bench.client.refresh(&before.identity, &before.tokens, Some(&scopes)).await.expect("refreshes");
+    bench
+        .client
+        .refresh(&before.identity, &before.tokens, RefreshRequest { scopes: Some(&scopes), claims: None })
+        .await
+        .expect("refreshes");
     assert_eq!(bench.script.last("/token").form["scope"], "api");
 }
 
@@ -278,4 +283,26 @@ async fn f_01_readiness_comes_back_alone_after_an_outage_and_not_while_the_crede
         bench.clock.advance(Duration::hours(25));
         assert!(!bench.client.status().is_ready(), "metadata and keys of yesterday serve nobody");
     }
+}
+
+#[tokio::test]
+async fn e_39_a_challenge_is_merged_with_what_this_client_handles() {
+    let bench = Bench::entra();
+    let before = signed_in(&bench).await;
+    assert_eq!(bench.script.last("/token").form["claims"], r#"{"access_token":{"xms_cc":{"values":["cp1"]}}}"#);
+    bench.script.answer("/token", Answer::json(200, &renewed(None)));
+    let challenge = r#"{"access_token":{"nbf":{"essential":true,"value":"1"}}}"#;
+    let request = RefreshRequest { claims: Some(challenge), ..RefreshRequest::default() };
+    bench.client.refresh(&before.identity, &before.tokens, request).await.expect("refreshes");
+    let sent: Value = serde_json::from_str(&bench.script.last("/token").form["claims"]).expect("JSON");
+    let expected = json!({ "access_token": {
+        "nbf": { "essential": true, "value": "1" },
+        "xms_cc": { "values": ["cp1"] },
+    } });
+    assert_eq!(sent, expected);
+
+    let other = Bench::with_config(generic());
+    let before = signed_in(&other).await;
+    refresh(&other, &before, Answer::json(200, &renewed(None))).await.expect("refreshes");
+    assert!(!other.script.last("/token").form.contains_key("claims"), "Entra's own");
 }

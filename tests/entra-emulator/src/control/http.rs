@@ -330,6 +330,9 @@ async fn revoke(Shared(state): Shared<Arc<State>>, Path(id): Path<String>, Query
 struct RequireClaims {
     /// JSON text, or null to lift the challenge.
     claims: Option<String>,
+    /// Whether only a sign-in can meet it, and no refresh.
+    #[serde(default)]
+    interactive: bool,
 }
 
 async fn require_claims(
@@ -338,6 +341,9 @@ async fn require_claims(
     body: Body<RequireClaims>,
 ) -> Response {
     match body {
+        Ok(Json(RequireClaims { claims: Some(claims), interactive: true })) => {
+            found(control(state).require_claims_interactively(&id, &claims))
+        }
         Ok(Json(body)) => found(control(state).require_claims(&id, body.claims.as_deref())),
         Err(rejection) => with(Err::<Json<()>, _>(rejection), |()| {}),
     }

@@ -204,6 +204,22 @@ async fn e_39_graph_may_ask_for_claims() {
     assert_eq!(kit.graph("/v1.0/me", &token).await.status(), StatusCode::OK);
 }
 
+#[tokio::test]
+async fn e_39_claims_that_only_a_sign_in_meets() {
+    let kit = Kit::new();
+    let challenge = json!({ "access_token": { "nbf": { "essential": true, "value": "1" } } }).to_string();
+    let before = kit.sign_in_with("member1", &[]).await;
+    assert!(kit.emulator.control().require_claims_interactively("member1", &challenge));
+    let mut form = kit.refresh(text(&before, "refresh_token"));
+    form.push(("claims".to_owned(), challenge.clone()));
+    let (_, refreshed) = kit.token(&form).await;
+    assert_eq!(text(&refreshed, "error"), "invalid_grant");
+    assert_eq!((text(&refreshed, "suberror"), text(&refreshed, "claims")), ("basic_action", challenge.as_str()));
+    let after = kit.sign_in_with("member1", &[("claims", &challenge)]).await;
+    let (_, renewed) = kit.token(&kit.refresh(text(&after, "refresh_token"))).await;
+    assert_eq!(kit.graph("/v1.0/me", text(&renewed, "access_token")).await.status(), StatusCode::OK);
+}
+
 /// Follows a delta round to its end: the users and the delta link.
 async fn round(kit: &Kit, token: &str, url: &str) -> (Vec<Value>, String) {
     let mut url = url.to_owned();

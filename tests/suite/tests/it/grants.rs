@@ -10,6 +10,7 @@ async fn a_grant_is_refreshed_before_it_expires_once_a_period() {
     app.emulator.control().set_access_token_lifetime(20..=20);
     app.emulator.control().set_refresh_rotation(RefreshRotation::Strict);
     app.sign_in("member1").await;
+    app.settle().await;
     let token_calls = || app.emulator.control().count(Endpoint::Token);
     assert_eq!(refresh_due(&app.state).await.expect("no error"), 0, "not due yet");
     for period in 1..=3 {
@@ -28,6 +29,7 @@ async fn f_12_two_instances_refresh_a_grant_once() {
     app.emulator.control().set_access_token_lifetime(3600..=3600);
     app.emulator.control().set_refresh_rotation(RefreshRotation::Strict);
     app.sign_in("member1").await;
+    app.settle().await;
     app.advance(3600);
     app.emulator.control().advance_clock(3600);
     let (first, second) = tokio::join!(refresh_due(&app.state), refresh_due(&other.state));
@@ -41,6 +43,7 @@ async fn f_12_two_instances_refresh_a_grant_once() {
 async fn e_40_a_revoked_grant_needs_a_sign_in_and_ends_the_sessions() {
     let app = TestApp::start().await;
     let browser = app.sign_in("member1").await;
+    app.settle().await;
     app.emulator.control().revoke("member1");
     let user = app.db_user("member1@contoso.example").await;
     let grant = app.db_grants(&user).await.remove(0);
@@ -55,6 +58,7 @@ async fn e_40_a_revoked_grant_needs_a_sign_in_and_ends_the_sessions() {
     refresh_due(&app.state).await.expect("no error");
     assert_eq!(app.emulator.control().count(Endpoint::Token), calls, "no further try");
     app.sign_in("member1").await;
+    app.settle().await;
     assert_eq!(app.db_grants(&user).await.remove(0).state, "live");
 }
 
@@ -62,6 +66,7 @@ async fn e_40_a_revoked_grant_needs_a_sign_in_and_ends_the_sessions() {
 async fn on_grant_revoked_keep_leaves_the_sessions() {
     let app = TestApp::builder().setting("ON_GRANT_REVOKED", "keep").start().await;
     let browser = app.sign_in("member1").await;
+    app.settle().await;
     app.emulator.control().revoke("member1");
     let user = app.db_user("member1@contoso.example").await;
     let grant = app.db_grants(&user).await.remove(0);
@@ -74,6 +79,7 @@ async fn on_grant_revoked_keep_leaves_the_sessions() {
 async fn f_15_outages_and_a_wrong_credential_cost_no_refresh_token() {
     let app = TestApp::start().await;
     app.sign_in("member1").await;
+    app.settle().await;
     let user = app.db_user("member1@contoso.example").await;
     let control = app.emulator.control();
     for fault in [Fault::respond(503, ""), Fault::respond(429, ""), Fault::respond(500, "")] {
@@ -94,6 +100,7 @@ async fn f_15_outages_and_a_wrong_credential_cost_no_refresh_token() {
 async fn f_13_a_result_that_comes_after_a_disable_is_thrown_away() {
     let app = TestApp::start().await;
     app.sign_in("member1").await;
+    app.settle().await;
     let user = app.db_user("member1@contoso.example").await;
     let grant = app.db_grants(&user).await.remove(0);
     app.emulator.control().fault_next(Endpoint::Token, 1, Fault::Hang);
@@ -113,6 +120,7 @@ async fn f_13_a_result_that_comes_after_a_disable_is_thrown_away() {
 async fn f_16_one_damaged_row_affects_itself_only() {
     let app = TestApp::start().await;
     app.sign_in("member1").await;
+    app.settle().await;
     app.sign_in("member2").await;
     let user = app.db_user("member1@contoso.example").await;
     let mut grant = app.db_grants(&user).await.remove(0);
@@ -129,6 +137,7 @@ async fn f_16_one_damaged_row_affects_itself_only() {
 async fn s_21_a_grant_that_nobody_uses_is_forgotten() {
     let app = TestApp::start().await;
     app.sign_in("member1").await;
+    app.settle().await;
     let user = app.db_user("member1@contoso.example").await;
     let day = 24 * 3600;
     for (days, left) in [(13, 1), (2, 0)] {

@@ -9,6 +9,7 @@ mod bulk;
 mod database;
 mod exports;
 mod grants;
+mod graph;
 mod headers;
 mod hooks;
 mod identity;
