@@ -84,10 +84,7 @@ fn public_key() -> Value {
 impl Default for Provider {
     fn default() -> Self {
         let config = ProviderConfig {
-            kind: ProviderKind::Entra {
-                authority: AUTHORITY.to_owned(),
-                tenant: Tenant::Single(TENANT.to_owned()),
-            },
+            kind: ProviderKind::Entra { authority: AUTHORITY.to_owned(), tenant: Tenant::Single(TENANT.to_owned()) },
             client_id: CLIENT_ID.to_owned(),
             credential: ClientCredential::Secret(SecretString::from("not-used")),
             scopes: vec!["openid".to_owned()],

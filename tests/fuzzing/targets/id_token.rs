@@ -33,11 +33,15 @@ fn compact(data: &[u8]) -> String {
 
 fn as_id_token(text: &str) {
     let begun = PROVIDER.begin();
+    // Signing takes a thousand times as long as refusing.
+    if !text.contains(GENUINE) {
+        assert!(PROVIDER.finish(begun, text).is_err(), "accepted what the provider has not signed");
+        return;
+    }
     let genuine = PROVIDER.sign(&PROVIDER.good_claims(&begun));
     let text = text.replace(GENUINE, &genuine);
     let accepted = PROVIDER.finish(begun, &text).is_ok();
-    assert!(!accepted || text == genuine, "accepted what the provider has not signed");
-    assert!(accepted || text != genuine, "refused what the provider has signed");
+    assert_eq!(accepted, text == genuine, "accepted what the provider has not signed, or refused what it has");
 }
 
 fn as_logout_token(text: &str) {

@@ -109,6 +109,7 @@ const ROUTES: &[Route] = &[
     ("/admin/users/{id}", Admins, NO_PAGE),
     ("/admin/sessions", Admins, PAGE),
     ("/admin/groups", Admins, PAGE),
+    ("/admin/groups/mappings", Admins, &[("GET", 400, 400), ("POST", 400, 400)]),
     ("/admin/grants", Admins, PAGE),
     ("/admin/audit", Admins, PAGE),
     ("/admin/health", Admins, PAGE),
