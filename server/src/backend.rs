@@ -86,11 +86,16 @@ impl ServerBackend {
         Ok(self.state.db.conn().await?)
     }
 
+    /// For reads that an index answers; counts and searches take [`Self::conn`].
+    async fn reader(&self) -> Answer<Conn> {
+        Ok(self.state.db.read().await?)
+    }
+
     async fn profile_data(&self) -> Answer<Profile> {
         let viewer = self.viewer()?;
         let user = &viewer.user;
         let graph = graph_sync::kept(&self.state, user).await?;
-        let mut conn = self.conn().await?;
+        let mut conn = self.reader().await?;
         let sessions = SessionRecord::list_by_user(&mut conn, &user.id, self.state.live_at()).await?;
         let grants = Grant::list_by_user(&mut conn, &user.id).await?;
         let groups = Group::list_by_user(&mut conn, &user.id).await?;
@@ -115,15 +120,16 @@ impl ServerBackend {
     async fn user_page(&self, query: UserQuery) -> Answer<UserPage> {
         self.require_admin()?;
         let list = UserList::or_first_page(&query);
-        let mut conn = self.conn().await?;
-        let Window { users, next, prev } = list.window(&mut conn).await?;
         let filter = list.filter();
-        let total = self.count_users(&mut conn, filter).await?;
+        let total = self.count_users(filter).await?;
+        let is_whole_list = *filter == UserFilter::default();
+        let mut conn = if is_whole_list { self.reader().await? } else { self.conn().await? };
+        let Window { users, next, prev } = list.window(&mut conn).await?;
         let ids = users.iter().map(|user| user.id.clone()).collect();
         let sessions = SessionRecord::count_by_users(&mut conn, ids, self.state.live_at()).await?;
         let live = |user: &User| sessions.get(&user.id).copied().unwrap_or_default();
         Ok(UserPage {
-            any_users: !users.is_empty() || *filter != UserFilter::default(),
+            any_users: !users.is_empty() || !is_whole_list,
             rows: users.iter().map(|user| user_row(user, live(user))).collect(),
             total: Some(total),
             next,
@@ -132,12 +138,13 @@ impl ServerBackend {
         })
     }
 
-    async fn count_users(&self, conn: &mut Conn, filter: &UserFilter) -> Answer<u64> {
+    async fn count_users(&self, filter: &UserFilter) -> Answer<u64> {
         let now = self.state.clock.now_utc();
         if let Some(count) = self.state.counts.get(filter, now) {
             return Ok(count);
         }
-        let count = unsigned(User::count(conn, filter).await?);
+        let mut conn = self.conn().await?;
+        let count = unsigned(User::count(&mut conn, filter).await?);
         self.state.counts.put(filter.clone(), count, now);
         Ok(count)
     }
@@ -147,7 +154,7 @@ impl ServerBackend {
         if !is_id(&id) {
             return Err(Failure(PageError::NotFound));
         }
-        let mut conn = self.conn().await?;
+        let mut conn = self.reader().await?;
         let user = User::find(&mut conn, &id).await?.ok_or(Failure(PageError::NotFound))?;
         let sessions = SessionRecord::list_by_user(&mut conn, &id, self.state.live_at()).await?;
         let grants = Grant::list_by_user(&mut conn, &id).await?;
@@ -172,13 +179,15 @@ impl ServerBackend {
 
     async fn dashboard_data(&self) -> Answer<Dashboard> {
         self.require_admin()?;
-        let mut conn = self.conn().await?;
         let disabled = UserFilter { status: Some("disabled".to_owned()), ..UserFilter::default() };
+        let users = self.count_users(&UserFilter::default()).await?;
+        let disabled_users = self.count_users(&disabled).await?;
+        let mut conn = self.conn().await?;
         let sign_ins_by_day = self.sign_ins_by_day(&mut conn).await?;
         let events = AuditEvent::list(&mut conn, &AuditFilter::default(), None, HISTORY).await?;
         Ok(Dashboard {
-            users: self.count_users(&mut conn, &UserFilter::default()).await?,
-            disabled_users: self.count_users(&mut conn, &disabled).await?,
+            users,
+            disabled_users,
             sessions: unsigned(SessionRecord::count_live(&mut conn, self.state.live_at()).await?),
             live_grants: unsigned(Grant::count(&mut conn, GrantFilter::Live).await?),
             lapsed_grants: unsigned(Grant::count(&mut conn, GrantFilter::NeedsSignIn).await?),

@@ -44,7 +44,7 @@ pub fn spawn(state: &AppState, user: &User) -> Option<JoinHandle<()>> {
 /// # Errors
 /// [`DbError`].
 pub async fn kept(state: &AppState, user: &User) -> Result<Vec<GraphCache>, DbError> {
-    let mut conn = state.db.conn().await?;
+    let mut conn = state.db.read().await?;
     let parts = GraphCache::list_texts(&mut conn, &user.id).await?;
     drop(conn);
     let now = state.clock.now_utc();

@@ -51,7 +51,7 @@ async fn prepare(
 ) -> Result<Response, AppError> {
     let has_photo = match &viewer {
         Some(viewer) if state.graph.is_some() => {
-            let mut conn = state.db.conn().await?;
+            let mut conn = state.db.read().await?;
             GraphCache::has_photo(&mut conn, &viewer.user.id).await?
         }
         _ => false,

@@ -26,7 +26,7 @@ pub async fn photo(
     viewer: CurrentUser,
     headers: HeaderMap,
 ) -> Result<Response, AppError> {
-    let mut conn = state.db.conn().await?;
+    let mut conn = state.db.read().await?;
     let photo = GraphCache::find(&mut conn, &viewer.user.id, "photo").await?;
     let photo = photo.filter(|photo| photo.content_type.starts_with("image/")).ok_or(AppError::NotFound)?;
     let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest(&photo.body)));
