@@ -1,6 +1,5 @@
 //! The audit log: what it records, how it is looked through, that it is final, and how long it lasts.
 
-use server::models::AuditFilter;
 use suite::{Browser, Page, TestApp};
 
 /// Days go by, here and at the provider.
@@ -132,6 +131,8 @@ async fn events_older_than_the_retention_are_deleted() {
 #[cfg(feature = "sqlite")]
 #[tokio::test(flavor = "multi_thread")]
 async fn every_filter_of_the_log_is_an_index_without_a_sort() {
+    use server::models::AuditFilter;
+
     use diesel::debug_query;
     let at = |day: i64| chrono::DateTime::from_timestamp(day * 86_400, 0).map(|at| at.naive_utc());
     let name = Some("a@b".to_owned());
