@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use leptos::prelude::{expect_context, provide_context};
 
 use crate::model::{
-    AuditPage, AuditQuery, Dashboard, GrantRow, GrantState, GroupPage, HealthCheck, Listing, PageContext, Profile,
+    AuditPage, AuditQuery, Dashboard, GrantRow, GrantState, GroupPage, Health, Listing, PageContext, Profile,
     SessionRow, UserDetail, UserPage, UserQuery,
 };
 
@@ -59,7 +59,7 @@ pub trait Backend: Send + Sync + 'static {
     /// `/admin/audit`.
     async fn audit(&self, query: AuditQuery) -> Result<AuditPage, PageError>;
     /// `/admin/health`.
-    async fn health(&self) -> Result<Vec<HealthCheck>, PageError>;
+    async fn health(&self) -> Result<Health, PageError>;
 }
 
 /// Makes `backend` and `page` available to the pages of this request.

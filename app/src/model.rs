@@ -496,6 +496,42 @@ pub struct GraphPart {
     pub problem: String,
 }
 
+/// `/admin/health`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Health {
+    /// What this application depends on.
+    pub checks: Vec<HealthCheck>,
+    /// The background jobs of the instance that answers.
+    pub jobs: Vec<JobRow>,
+}
+
+/// A background job, as it fares on one instance since its start.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobRow {
+    /// What it does.
+    pub title: String,
+    /// Whether it runs now.
+    pub is_running: bool,
+    /// When the last run began, RFC 3339; empty before the first.
+    pub last_run: String,
+    /// When the next run begins, RFC 3339; empty while the first one runs.
+    pub next_run: String,
+    /// How long the last run took, in words.
+    pub duration: String,
+    /// What the last run that did something came to; may be empty.
+    pub result: String,
+    /// Why the last run failed; empty when it did not.
+    pub error: String,
+    /// The last failure at all, RFC 3339; empty when there was none.
+    pub failed_at: String,
+    /// Runs that have ended.
+    pub runs: u64,
+    /// Those that failed, panics among them.
+    pub failures: u64,
+    /// Those that panicked.
+    pub panics: u64,
+}
+
 /// A check of the health page.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HealthCheck {

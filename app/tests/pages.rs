@@ -7,8 +7,8 @@ use app::ResponseStatus;
 use app::backend::{Backend, PageError, provide_backend};
 use app::model::{
     AuditPage, AuditQuery, Dashboard, EventRow, Flash, FlashKind, GrantRow, GrantState, GraphPart, GraphProfile,
-    GroupPage, GroupRow, HealthCheck, Listing, MappingRow, PageContext, Profile, RoleGrant, SessionRow, Theme,
-    UserDetail, UserPage, UserQuery, UserRow, UserStatus, Viewer,
+    GroupPage, GroupRow, Health, HealthCheck, JobRow, Listing, MappingRow, PageContext, Profile, RoleGrant, SessionRow,
+    Theme, UserDetail, UserPage, UserQuery, UserRow, UserStatus, Viewer,
 };
 use async_trait::async_trait;
 use leptos::prelude::*;
@@ -188,8 +188,10 @@ impl Backend for Fake {
         self.answer(AuditPage { listing: self.listing(event())?, actions })
     }
 
-    async fn health(&self) -> Result<Vec<HealthCheck>, PageError> {
-        self.answer(vec![HealthCheck { name: "Provider".to_owned(), ok: false, detail: HOSTILE.to_owned() }])
+    async fn health(&self) -> Result<Health, PageError> {
+        let checks = vec![HealthCheck { name: "Provider".to_owned(), ok: false, detail: HOSTILE.to_owned() }];
+        let job = JobRow { title: "Refresh of tokens".to_owned(), error: HOSTILE.to_owned(), ..JobRow::default() };
+        self.answer(Health { checks, jobs: vec![job] })
     }
 }
 

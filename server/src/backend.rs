@@ -3,15 +3,15 @@
 
 use app::backend::{Backend, PageError};
 use app::model::{
-    AuditPage, AuditQuery, Dashboard, GrantRow, GrantState, GroupPage, GroupRow, HealthCheck, Listing, MappingRow,
-    Profile, RoleGrant, SessionRow, UserDetail, UserPage, UserQuery,
+    AuditPage, AuditQuery, Dashboard, GrantRow, GrantState, GroupPage, GroupRow, Health, HealthCheck, Listing,
+    MappingRow, Profile, RoleGrant, SessionRow, UserDetail, UserPage, UserQuery,
 };
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
 use self::rows::{
-    EVENTS, claim_facts, event_row, grant_row, graph_profile, group_rows, mapping_row, provider_facts, reasons,
-    role_grants, roles_of_group, setting_mapping_row, unsigned, user_row, user_type,
+    EVENTS, claim_facts, event_row, grant_row, graph_profile, group_rows, job_row, mapping_row, provider_facts,
+    reasons, role_grants, roles_of_group, setting_mapping_row, unsigned, user_row, user_type,
 };
 use crate::acts::known_roles;
 use crate::config::ProviderKind;
@@ -296,12 +296,13 @@ impl ServerBackend {
         Ok(AuditPage { listing, actions })
     }
 
-    async fn health_checks(&self) -> Answer<Vec<HealthCheck>> {
+    async fn health_data(&self) -> Answer<Health> {
         self.require_admin()?;
         let checks = health::checks(&self.state).await;
         let to_row =
             |check: health::Check| HealthCheck { name: check.name.to_owned(), ok: check.ok, detail: check.detail };
-        Ok(checks.into_iter().map(to_row).collect())
+        let jobs = self.state.jobs.list().into_iter().map(job_row).collect();
+        Ok(Health { checks: checks.into_iter().map(to_row).collect(), jobs })
     }
 
     fn session_row(&self, session: &SessionRecord, user: &User) -> SessionRow {
@@ -353,8 +354,8 @@ impl Backend for ServerBackend {
         self.audit_page(query).await.map_err(|failure| failure.0)
     }
 
-    async fn health(&self) -> Result<Vec<HealthCheck>, PageError> {
-        self.health_checks().await.map_err(|failure| failure.0)
+    async fn health(&self) -> Result<Health, PageError> {
+        self.health_data().await.map_err(|failure| failure.0)
     }
 }
 

@@ -1,77 +1,66 @@
-//! Background work: each job on its own period, panic-safe, ended by the shutdown.
+//! Background work. Each job runs on its own period under one [`driver`], which survives errors and panics, shows how
+//! the job fares on `/admin/health` and in the metrics, and stops at the shutdown.
+//!
+//! Every instance runs every job: what only one may do at a time (a grant's refresh) is leased in the database, and
+//! what is over is deleted in batches, which do each other no harm. To add a job: a [`Job`] in [`all`].
 
-use std::future::Future;
+mod driver;
+mod purge;
+
 use std::time::Duration;
 
-use crate::db::DbError;
-use crate::models::{AuditEvent, Grant, SessionRecord, UsedTransaction};
+pub use self::driver::{Job, JobBoard, JobError, JobResult, JobStatus, start_job};
+pub use self::purge::purge;
+
 use crate::state::AppState;
 use crate::tokens;
+
+/// The refresh of grants that are due; [`JobBoard::wake`] takes the name.
+pub const REFRESH: &str = "refresh";
 
 /// Due grants are looked for this often, and at once when one was stored.
 const REFRESH_EVERY: Duration = Duration::from_secs(2);
 /// Rows that are over are deleted this often.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
-/// Rows deleted at a time, so that no delete holds others up.
-const PURGE_BATCH: i64 = 500;
 /// The provider's metadata and keys are looked after this often; calls are made only when due.
 const WARM_UP_EVERY: Duration = Duration::from_secs(30);
 
 /// Starts every job on the application's task tracker.
 pub fn start(state: &AppState) {
-    every(state, "refresh", REFRESH_EVERY, |state| async move { tokens::refresh_due(&state).await.map(drop) });
-    every(state, "purge", PURGE_EVERY, |state| async move { purge(&state).await.map(drop) });
-    every(state, "warm-up", WARM_UP_EVERY, |state| async move {
-        if let Err(error) = state.oidc.warm_up().await {
-            tracing::warn!(reason = error.reason(), %error, "the provider cannot be reached; signing in does not work");
-        }
-        Ok(())
-    });
+    for job in all() {
+        start_job(state, job);
+    }
 }
 
-/// Runs `job` at once and then every `period`, until the shutdown. An error or a panic is logged
-/// and does not end the job.
-fn every<F>(state: &AppState, name: &'static str, period: Duration, job: impl Fn(AppState) -> F + Send + 'static)
-where
-    F: Future<Output = Result<(), DbError>> + Send + 'static,
-{
-    let state = state.clone();
-    let tasks = state.tasks.clone();
-    tasks.spawn(async move {
-        while !state.shutdown.is_cancelled() {
-            match tokio::spawn(job(state.clone())).await {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::error!(job = name, %error, "a job failed"),
-                Err(_) => tracing::error!(job = name, "a job panicked"),
-            }
-            tokio::select! {
-                () = state.shutdown.cancelled() => {}
-                () = state.grant_stored.notified(), if name == "refresh" => {}
-                () = tokio::time::sleep(period) => {}
-            }
-        }
-    });
+/// Every job of this application.
+fn all() -> Vec<Job> {
+    vec![
+        Job::new(REFRESH, "Refresh of tokens", REFRESH_EVERY, |state| async move {
+            Ok(counted(tokens::refresh_due(&state).await?, "refreshed"))
+        }),
+        Job::new("session-purge", "Sessions that are over", PURGE_EVERY, |state| async move {
+            Ok(counted(purge::sessions(&state).await?, "deleted"))
+        }),
+        Job::new("transaction-purge", "Sign-ins that are over", PURGE_EVERY, |state| async move {
+            Ok(counted(purge::transactions(&state).await?, "deleted"))
+        }),
+        Job::new("audit-retention", "Audit events past their time", PURGE_EVERY, |state| async move {
+            Ok(counted(purge::audit_events(&state).await?, "deleted"))
+        }),
+        Job::new("grant-purge", "Grants that nobody uses", PURGE_EVERY, |state| async move {
+            Ok(counted(purge::idle_grants(&state).await?, "forgotten"))
+        }),
+        Job::new("warm-up", "The provider's metadata and keys", WARM_UP_EVERY, |state| async move {
+            let known = state.oidc.warm_up().await.map(|()| "known".to_owned());
+            known.map_err(|error| JobError::new(format!("The provider cannot be reached: {}", error.reason())))
+        }),
+    ]
 }
 
-/// Deletes what is over, in batches; returns how many rows went.
-///
-/// # Errors
-/// [`DbError`].
-pub async fn purge(state: &AppState) -> Result<usize, DbError> {
-    let now = state.clock.now_utc();
-    let days = |duration: Duration| chrono::Duration::from_std(duration).unwrap_or(chrono::Duration::MAX);
-    let audit_from = now.checked_sub_signed(days(state.config.audit_retention)).unwrap_or_default();
-    let idle_since = now.checked_sub_signed(days(state.config.tokens.grant_idle_limit)).unwrap_or_default();
-    let mut total = 0;
-    loop {
-        let mut conn = state.db.conn().await?;
-        let deleted = SessionRecord::purge(&mut conn, state.live_at(), PURGE_BATCH).await?
-            + UsedTransaction::purge(&mut conn, now, PURGE_BATCH).await?
-            + AuditEvent::purge(&mut conn, audit_from, PURGE_BATCH).await?
-            + Grant::delete_idle(&mut conn, idle_since, PURGE_BATCH).await?;
-        total += deleted;
-        if deleted == 0 || state.shutdown.is_cancelled() {
-            return Ok(total);
-        }
+/// `3 refreshed`; nothing for nothing.
+fn counted(count: usize, what: &str) -> String {
+    match count {
+        0 => String::new(),
+        _ => format!("{count} {what}"),
     }
 }

@@ -47,6 +47,7 @@ pub mod middleware;
 pub mod models;
 pub mod oidc;
 pub mod pages;
+pub mod panics;
 pub mod provider_logout;
 pub mod role_mappings;
 pub mod router;

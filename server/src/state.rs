@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::extract::FromRef;
 use leptos::prelude::LeptosOptions;
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,6 +15,7 @@ use crate::db::{Database, DbError};
 use crate::graph::GraphClient;
 use crate::hooks::{self, SyncHooks};
 use crate::http::{HttpClient, HttpError};
+use crate::jobs::JobBoard;
 use crate::models::LiveAt;
 use crate::oidc::OidcClient;
 
@@ -35,8 +35,8 @@ pub struct App {
     pub dev_personas: Vec<String>,
     /// Counts that are shown on pages and may be some seconds old.
     pub counts: CountCache,
-    /// Wakes the background refresh when a grant was stored.
-    pub grant_stored: Notify,
+    /// How the background jobs fare, and the way to wake them.
+    pub jobs: JobBoard,
     /// Background work that a shutdown waits for.
     pub tasks: TaskTracker,
     /// What this project does after a sync.
@@ -113,7 +113,7 @@ impl AppState {
             graph,
             dev_personas,
             counts: CountCache::default(),
-            grant_stored: Notify::new(),
+            jobs: JobBoard::default(),
             tasks: TaskTracker::new(),
             hooks,
             shutdown: CancellationToken::new(),

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use crate::config::{BooleanColumn, Config, IdentityKey, RoleRule, SyncConfig, TextColumn};
 use crate::db::{DbConn, DbError, to_end};
 use crate::hooks::{self, Synced};
+use crate::jobs;
 use crate::middleware::client::ClientInfo;
 use crate::models::{
     NewAuditEvent, NewUser, RoleSource, User, changed_from, grant_role, new_id, set_app_roles, set_memberships,
@@ -103,7 +104,7 @@ pub async fn sync(state: &AppState, input: SyncInput) -> Result<SyncOutcome, Syn
         let mut conn = state.db.conn().await?;
         let outcome = write_transaction!(conn, async |conn| sync_in_txn(&state, conn, &input).await)?;
         state.counts.clear();
-        state.grant_stored.notify_one();
+        state.jobs.wake(jobs::REFRESH);
         if let SyncOutcome::SignedIn { user, created, groups } = &outcome {
             let synced = Synced { user: User::clone(user), created: *created, groups: groups.clone() };
             hooks::spawn(&state, synced);

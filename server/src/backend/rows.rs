@@ -1,14 +1,15 @@
 //! From rows of the database to what pages show.
 
 use app::model::{
-    EventRow, GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, MappingRow, RoleGrant, UserRow, UserStatus,
-    UserType,
+    EventRow, GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, JobRow, MappingRow, RoleGrant, UserRow,
+    UserStatus, UserType,
 };
 use chrono::NaiveDateTime;
 
 use crate::config::RoleRule;
 use crate::graph::{Manager, Me};
 use crate::graph_sync::rfc3339;
+use crate::jobs::JobStatus;
 use crate::models::{AuditEvent, Grant, GraphCache, Group, RoleMapping, User, UserRole};
 use crate::tokens;
 
@@ -18,6 +19,23 @@ pub(super) fn unsigned(count: i64) -> u64 {
 
 pub(super) fn user_type(user: &User) -> UserType {
     if user.user_type == "guest" { UserType::Guest } else { UserType::Member }
+}
+
+pub(super) fn job_row(job: JobStatus) -> JobRow {
+    let time = |at: Option<NaiveDateTime>| at.map(rfc3339).unwrap_or_default();
+    JobRow {
+        title: job.title.to_owned(),
+        is_running: job.is_running,
+        last_run: time(job.last_run),
+        next_run: time(job.next_run),
+        duration: format!("{} ms", job.duration.as_millis()),
+        result: job.last_result.map(|(_, result)| result).unwrap_or_default(),
+        error: job.error,
+        failed_at: time(job.last_error.map(|(at, _)| at)),
+        runs: job.runs,
+        failures: job.failures,
+        panics: job.panics,
+    }
 }
 
 pub(super) fn user_row(user: &User, sessions: i64) -> UserRow {

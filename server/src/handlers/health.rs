@@ -46,7 +46,7 @@ pub async fn ready(State(state): State<AppState>) -> Response {
 
 /// The checks behind `/readyz` and the admin health page.
 pub async fn checks(state: &AppState) -> Vec<Check> {
-    vec![database(state).await, provider(state)]
+    vec![database(state).await, provider(state), jobs(state)]
 }
 
 async fn database(state: &AppState) -> Check {
@@ -75,4 +75,13 @@ fn provider(state: &AppState) -> Check {
         None => "not asked yet".to_owned(),
     };
     Check { name: "provider", ok: false, detail }
+}
+
+/// The background jobs of this instance; what they look after waits while one fails.
+fn jobs(state: &AppState) -> Check {
+    let failing: Vec<&str> = state.jobs.list().iter().filter(|job| !job.error.is_empty()).map(|job| job.name).collect();
+    match failing.is_empty() {
+        true => Check { name: "jobs", ok: true, detail: "no job is failing".to_owned() },
+        false => Check { name: "jobs", ok: false, detail: format!("failing: {}", failing.join(", ")) },
+    }
 }

@@ -6,7 +6,6 @@
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use askama::Template as _;
 use axum::body::Body;
@@ -21,18 +20,10 @@ use utoipa::ToSchema;
 use super::request_id::RequestId;
 use crate::error::{AppError, Notice};
 use crate::pages::{ErrorPage, Frame};
-use crate::{assets, cookies};
+use crate::{assets, cookies, panics};
 
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const PROBLEM: HeaderValue = HeaderValue::from_static("application/problem+json");
-
-static PANICS: AtomicU64 = AtomicU64::new(0);
-
-/// How many handlers have panicked since the start.
-#[must_use]
-pub fn panics() -> u64 {
-    PANICS.load(Ordering::Relaxed)
-}
 
 /// The response of a handler, or that of an internal error when it panics.
 pub(super) async fn catch_panic(handler: impl Future<Output = Response>) -> Response {
@@ -42,10 +33,7 @@ pub(super) async fn catch_panic(handler: impl Future<Output = Response>) -> Resp
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Response {
-    PANICS.fetch_add(1, Ordering::Relaxed);
-    let text = panic.downcast_ref::<&str>().copied();
-    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    AppError::internal(format!("a handler panicked: {}", text.unwrap_or("no message"))).into_response()
+    AppError::internal(format!("a handler panicked: {}", panics::note(panic))).into_response()
 }
 
 /// Errors of ours, and those that axum answers with a line of text or nothing. Service

@@ -313,9 +313,9 @@ async fn pages_that_a_handler_made_pass_through() {
 
 #[tokio::test]
 async fn f_37_a_panic_is_a_page_and_counted() {
-    let before = super::error_page::panics();
+    let before = crate::panics::count();
     assert_eq!(fetch("/fails/panic").await.status, 500);
-    assert!(super::error_page::panics() > before);
+    assert!(crate::panics::count() > before);
 }
 
 #[tokio::test]

@@ -6,9 +6,11 @@ use crate::backend::backend;
 use crate::components::error::loaded;
 use crate::components::layout::AdminPage;
 use crate::components::status::{Tone, status};
-use crate::model::HealthCheck;
+use crate::components::table::{headers, table};
+use crate::components::time::Now;
+use crate::model::{Health, HealthCheck, JobRow};
 
-/// The checks, those that failed first.
+/// The checks, those that failed first, and the background jobs.
 pub(crate) fn page() -> AnyView {
     let backend = backend();
     view! {
@@ -19,17 +21,55 @@ pub(crate) fn page() -> AnyView {
     .into_any()
 }
 
-fn content(mut checks: Vec<HealthCheck>) -> AnyView {
+fn content(health: Health) -> AnyView {
+    let Health { mut checks, jobs } = health;
     checks.sort_by_key(|check| check.ok);
-    let failing = checks.iter().filter(|check| !check.ok).count();
-    let verdict = match failing {
-        0 => status(Tone::Good, "Everything works").into_any(),
-        _ => status(Tone::Bad, "Something needs attention").into_any(),
+    let is_well = checks.iter().all(|check| check.ok) && jobs.iter().all(|job| job.error.is_empty());
+    let verdict = match is_well {
+        true => status(Tone::Good, "Everything works").into_any(),
+        false => status(Tone::Bad, "Something needs attention").into_any(),
     };
     let rows = checks.into_iter().map(check).collect_view();
     view! {
         <p class="verdict">{verdict}</p>
         <ul class="checks">{rows}</ul>
+        {jobs_section(jobs)}
+    }
+    .into_any()
+}
+
+fn jobs_section(jobs: Vec<JobRow>) -> AnyView {
+    let now = Now::from_page();
+    let rows = jobs.into_iter().map(|job| job_row(job, now)).collect_view().into_any();
+    let head = headers(&["Job", "State", "Last run", "Took", "Next run", "Runs", "Failed", "Panicked"]);
+    view! {
+        <section>
+            <h2>"Background jobs"</h2>
+            <p class="muted">"Since the start of the instance that answered this page."</p>
+            {table("Background jobs", head, rows)}
+        </section>
+    }
+    .into_any()
+}
+
+fn job_row(job: JobRow, now: Now) -> AnyView {
+    let state = match (job.error.is_empty(), job.is_running) {
+        (false, _) => status(Tone::Bad, "Failing"),
+        (true, true) => status(Tone::Good, "Running"),
+        (true, false) => status(Tone::Good, "Well"),
+    };
+    let detail = if job.error.is_empty() { job.result } else { job.error };
+    view! {
+        <tr>
+            <th scope="row">{job.title}<div class="muted">{detail}</div></th>
+            <td>{state}</td>
+            <td>{now.ago(&job.last_run)}</td>
+            <td>{job.duration}</td>
+            <td>{now.ago(&job.next_run)}</td>
+            <td>{job.runs}</td>
+            <td>{job.failures}" "{now.ago(&job.failed_at)}</td>
+            <td>{job.panics}</td>
+        </tr>
     }
     .into_any()
 }

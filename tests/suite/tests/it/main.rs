@@ -13,6 +13,7 @@ mod graph;
 mod headers;
 mod hooks;
 mod identity;
+mod jobs;
 mod navigation;
 mod operations;
 mod profile;
