@@ -91,7 +91,7 @@ pub async fn emulator(binaries: &Binaries) -> Result<Program> {
     let address = free_address()?;
     let mut command = Command::new(&binaries.emulator);
     command.args(["--host", "127.0.0.1", "--port", &address.port().to_string()]);
-    command.args(["--tenant-id", TENANT, "--client-id", CLIENT]).env("ENTRA_EMULATOR_CLIENT_SECRET", SECRET);
+    command.args(["--tenant-id", TENANT, "--client-id", CLIENT]).env("EMULATOR_CLIENT_SECRET", SECRET);
     Program::start(command, address, &format!("/{TENANT}/v2.0/.well-known/openid-configuration")).await
 }
 

@@ -88,7 +88,7 @@ export async function startEmulator() {
   const credentials = { tenant: '11111111-2222-4333-8444-555555555555', client: 'browser-tests', secret: randomBytes(16).toString('hex') };
   const running = await start(required('EMULATOR_BIN'), {
     args: ['--host', '127.0.0.1', '--port', String(port), '--tenant-id', credentials.tenant, '--client-id', credentials.client],
-    env: { ENTRA_EMULATOR_CLIENT_SECRET: credentials.secret },
+    env: { EMULATOR_CLIENT_SECRET: credentials.secret },
     ready: `${origin}/${credentials.tenant}/v2.0/.well-known/openid-configuration`,
   });
   const settings = {

@@ -3,7 +3,7 @@
 //! Stateless: the pages in between carry the request's parameters in hidden fields and add their
 //! own (`persona`, `username`, `mfa`, `consent`).
 
-mod request;
+pub(crate) mod request;
 
 use std::sync::Arc;
 

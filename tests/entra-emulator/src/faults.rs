@@ -343,6 +343,17 @@ impl AuthorizationEdit {
         Self { set: Map::from_iter([(name.to_owned(), value.into())]), ..Self::default() }
     }
 
+    /// An error in place of a code.
+    #[must_use]
+    pub fn error(error: &str, description: &str) -> Self {
+        let pairs = [("error", error), ("error_description", description)];
+        let pairs = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Self::with(move |parameters| {
+            parameters.retain(|(name, _)| name != "code");
+            parameters.extend(pairs.clone());
+        })
+    }
+
     /// Leaves one parameter out.
     #[must_use]
     pub fn remove(name: &str) -> Self {

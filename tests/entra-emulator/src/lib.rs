@@ -61,6 +61,7 @@
 //!
 //! Nothing here is hardened. Keep it on loopback, and out of release builds.
 
+mod admin_consent;
 mod app;
 mod authorize;
 mod call;

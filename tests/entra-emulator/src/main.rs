@@ -27,7 +27,7 @@ struct Arguments {
     #[arg(long, default_value_t = DEV_CLIENT_ID.to_string())]
     client_id: String,
     /// The application's client secret; a random one is drawn and printed unless it is set.
-    #[arg(long, env = "ENTRA_EMULATOR_CLIENT_SECRET", hide_env_values = true)]
+    #[arg(long, env = "EMULATOR_CLIENT_SECRET", hide_env_values = true)]
     client_secret: Option<String>,
     /// A registered redirect URI; may be given several times. Without any, every loopback address is taken.
     #[arg(long)]

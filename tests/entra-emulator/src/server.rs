@@ -25,7 +25,7 @@ use tower::ServiceExt as _;
 use crate::options::Port;
 use crate::state::State;
 use crate::sync::lock;
-use crate::{authorize, control, graph, logout, metadata, observe, pages, token};
+use crate::{admin_consent, authorize, control, graph, logout, metadata, observe, pages, token};
 
 /// How many ports after the preferred one are tried.
 const PORTS_TRIED: u16 = 100;
@@ -69,6 +69,7 @@ pub(crate) fn router(state: Arc<State>) -> Router {
         .route("/{tenant}/oauth2/v2.0/authorize", get(authorize::authorize).post(authorize::authorize))
         .route("/{tenant}/oauth2/v2.0/token", axum::routing::post(token::token))
         .route("/{tenant}/oauth2/v2.0/logout", get(logout::logout).post(logout::logout))
+        .route("/{tenant}/v2.0/adminconsent", get(admin_consent::admin_consent))
         .merge(graph::routes())
         .merge(control::http::routes())
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&state), observe::observe))

@@ -51,7 +51,7 @@ impl Target {
     }
 }
 
-fn check_redirect_uri(state: &State, redirect_uri: &str) -> Result<(), EntraError> {
+pub(crate) fn check_redirect_uri(state: &State, redirect_uri: &str) -> Result<(), EntraError> {
     let fits = !state.options.check_redirect_uris || redirect_uri_fits(&lock(&state.app).redirect_uris, redirect_uri);
     if fits && Url::parse(redirect_uri).is_ok() {
         return Ok(());
