@@ -9,12 +9,13 @@ use crate::config::build::Build;
 use crate::config::dotenv::Environment;
 use crate::config::settings::Settings;
 use crate::crypto::KeyRing;
-use crate::db::migrate;
+use crate::db::{Database, migrate};
 use crate::doctor::{self, Level};
 use crate::entra_setup::{Format, Registration};
+use crate::http::HttpClient;
 use crate::models::User;
 use crate::serve::{self, ServeError};
-use crate::state::AppState;
+use crate::state::{AppState, BuildError};
 use crate::tokens;
 
 /// A server-rendered web application behind Microsoft Entra ID.
@@ -229,8 +230,10 @@ async fn rotate_with(settings: &Settings, environment: &Environment) -> Result<(
 }
 
 async fn migrate_with(settings: &Settings, environment: &Environment) -> Result<(), ServeError> {
-    let state = serve::build_for_command(settings, environment)?;
-    let applied = migrate::run(&state.db).await?;
+    let build = Build::current(settings, false);
+    let (database, http) = settings.validate_database(&build, environment).map_err(ServeError::Settings)?;
+    let http = HttpClient::new(&http).map_err(BuildError::from)?;
+    let applied = migrate::run(&Database::open(&database, http.extra_certificates())?).await?;
     match applied.as_slice() {
         [] => say("the schema is up to date"),
         names => say(&format!("ran {}", names.join(", "))),

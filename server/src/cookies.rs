@@ -122,6 +122,8 @@ notices! {
     GrantForgotten = "grant-forgotten", Success, "The tokens are forgotten.";
     /// An act on many without anybody.
     NobodySelected = "nobody-selected", Error, "Nobody was selected. Tick the boxes of the people first.";
+    /// An act on many that a step-up interrupted.
+    SelectAnew = "select-anew", Error, "Your sign-in is fresh now, but so many people could not be remembered across it. Nothing was done: please select them again.";
     /// Nothing to do.
     NothingChanged = "nothing-changed", Success, "It was like that already. Nothing was changed.";
     /// Refused: it would lock the administrator out.

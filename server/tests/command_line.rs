@@ -63,3 +63,15 @@ fn k_04_wrong_settings_stop_every_command_with_all_problems_at_once() {
         }
     }
 }
+
+#[cfg(feature = "sqlite")]
+#[test]
+fn migrate_needs_nothing_but_the_database() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let url = format!("sqlite://{}", folder.path().join("deep/app.db").display());
+    let migrate = || server(&["migrate"], &[("DATABASE_URL", &url), ("PUBLIC_URL", "not looked at")]);
+    let [first, second] = [migrate(), migrate()];
+    assert!(first.status.success() && text(&first.stdout).starts_with("ran "), "{}", text(&first.stderr));
+    assert_eq!(text(&second.stdout), "the schema is up to date\n");
+    assert!(!folder.path().join("data").exists(), "no keys are made");
+}

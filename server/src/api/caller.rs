@@ -93,6 +93,10 @@ async fn person(state: &AppState, identity: &IdentityKey) -> Result<Caller, AppE
     if !user.is_active() {
         return Err(AppError::NotAdmitted { message: "An administrator has disabled this person's account here." });
     }
+    // As at their sign-in, which may have been before the setting.
+    if state.config.sync.block_guest_users && user.user_type == "guest" {
+        return Err(AppError::NotAdmitted { message: "Guests are not admitted to this application." });
+    }
     Ok(Caller::Person(Box::new(user)))
 }
 

@@ -415,7 +415,7 @@ fn sqlite_paths_are_relative_or_absolute() {
 
 fn postgres(url: &str) -> Result<DatabaseConfig, Problems> {
     let build = Build { database: Database::Postgres, ..release() };
-    settings(&[("DATABASE_URL", url)]).validate_database(&build, &Environment::default())
+    settings(&[("DATABASE_URL", url)]).validate_database(&build, &Environment::default()).map(|(database, _)| database)
 }
 
 #[test]
@@ -659,10 +659,10 @@ fn assert_private(_path: &Path) {}
 fn starts_at_once_share_their_dev_keys() {
     let folder = Folder::new();
     let build = Build { dev: true, dev_keys: folder.0.join("dev-keys"), ..release() };
-    let start = || settings(&[("TOKEN_ENCRYPTION_KEYS", "")]).validate_storage(&build, &Environment::default());
+    let start = || settings(&[("TOKEN_ENCRYPTION_KEYS", "")]).validate(&build, &Environment::default());
     let rings: Vec<KeyRing> = std::thread::scope(|scope| {
         let starts: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
-        starts.into_iter().map(|start| start.join().expect("no panic").expect("accepted").1).collect()
+        starts.into_iter().map(|start| start.join().expect("no panic").expect("accepted").tokens.keys).collect()
     });
     let sealed = rings[0].seal(b"text", b"place").expect("seals");
     assert!(rings.iter().all(|ring| ring.open(&sealed, b"place").is_ok()));
@@ -766,10 +766,8 @@ fn no_text_echoes_a_value() {
 #[test]
 fn commands_that_need_less_ask_for_less() {
     let nothing = Settings::from_pairs::<&str, &str>([]).expect("settings");
-    let database = nothing.validate_database(&release(), &Environment::default()).expect("accepted");
+    let (database, _) = nothing.validate_database(&release(), &Environment::default()).expect("accepted");
     assert_eq!(database, DatabaseConfig::Sqlite { path: PathBuf::from("data/app.db") });
-    let problems = nothing.validate_storage(&release(), &Environment::default()).expect_err("refused");
-    assert_eq!(problems.list()[0].names(), ["TOKEN_ENCRYPTION_KEYS"]);
     assert!(nothing.validate_database(&release(), &environment(&["ENTRA_X"])).is_err());
 }
 

@@ -26,27 +26,20 @@ impl Settings {
         config.map_err(|problems| problems.with_advice(set_up_advice(self)))
     }
 
-    /// `DATABASE_URL` alone, for commands that need nothing else.
+    /// The database and whom its certificate is checked against, for `server migrate`: it needs no provider and no
+    /// keys.
     ///
     /// # Errors
     /// As [`Settings::validate`].
-    pub fn validate_database(&self, build: &Build, environment: &Environment) -> Result<DatabaseConfig, Problems> {
-        self.read(environment, |reader| database_config(reader, build))
-    }
-
-    /// `DATABASE_URL` and `TOKEN_ENCRYPTION_KEYS` alone, for commands that open what is stored.
-    ///
-    /// # Errors
-    /// As [`Settings::validate`].
-    pub fn validate_storage(
+    pub fn validate_database(
         &self,
         build: &Build,
         environment: &Environment,
-    ) -> Result<(DatabaseConfig, KeyRing), Problems> {
+    ) -> Result<(DatabaseConfig, HttpConfig), Problems> {
         self.read(environment, |reader| {
             let database = database_config(reader, build);
-            let keys = keys(reader, build);
-            database.zip(keys)
+            let http = http(reader);
+            database.zip(http)
         })
     }
 

@@ -68,10 +68,15 @@ impl BulkAct {
 /// `POST /admin/users/bulk` with `action` = `disable`, `enable` or `sign-out`, an `id` for each
 /// person, and in `back` the query of the list to return to.
 ///
+/// More people than fit into an address are not remembered across a step-up: the list says so.
+///
 /// # Errors
 /// 400 for an unknown action, or more people than a page of the list has.
 pub async fn act_on_many(request: ActRequest) -> Result<Response, AppError> {
     let action = request.form.get("action").to_owned();
+    if action.is_empty() && request.only_asks {
+        return Ok(redirect_with(&request.state, "/admin/users", Notice::SelectAnew));
+    }
     let bulk = BulkAct::parse(&action)
         .ok_or_else(|| AppError::bad_request("The action is to be disable, enable or sign-out."))?;
     let back = way_back(request.form.get("back"));

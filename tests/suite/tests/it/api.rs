@@ -93,6 +93,18 @@ async fn v_8_2_a_demotion_and_a_disable_are_felt_at_the_next_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn e_04_a_guest_who_signed_in_before_guests_were_blocked_is_not_admitted() {
+    let open = TestApp::start().await;
+    open.sign_in("guest").await;
+    open.sign_in("member1").await;
+    let closed = TestApp::builder().beside(&open).setting("BLOCK_GUEST_USERS", "true").start().await;
+    let (guest, member) = (open.member_token("guest").await, open.member_token("member1").await);
+    open.browser().call("/api/v1/me", &guest).await.assert_status(200);
+    assert_problem("guest", &closed.browser().call("/api/v1/me", &guest).await, 403, "");
+    closed.browser().call("/api/v1/me", &member).await.assert_status(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn v_10_3_somebody_who_never_signed_in_is_told_to() {
     let app = TestApp::start().await;
     let answer = app.browser().call("/api/v1/me", &app.member_token("member1").await).await;

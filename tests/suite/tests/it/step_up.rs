@@ -208,3 +208,18 @@ async fn v_7_5_3_disabling_many_needs_it_too() {
     admin.submit(&question.form("/bulk")).await.assert_status(303);
     assert!(!app.db_user("member1@contoso.example").await.is_active());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_on_more_people_than_an_address_holds_is_begun_anew_and_says_so() {
+    let (app, admin, _) = with_old_sign_in(&[]).await;
+    let ids: Vec<String> = (0..60).map(|_| server::models::new_id()).collect();
+    let mut fields = vec![("action", "disable"), ("back", "")];
+    fields.extend(ids.iter().map(|id| ("id", id.as_str())));
+    let asked = post(&admin, "/admin/users/bulk", &fields).await;
+    let back = admin.sign_in_at(&asked.assert_status(303).location_path(), "admin").await;
+    assert_eq!(back.location_path(), "/admin/users/bulk");
+    let page = admin.follow(back).await;
+    page.assert_status(200).assert_text("Nothing was done: please select them again");
+    assert_eq!(page.url.path(), "/admin/users");
+    assert!(app.db_user("member1@contoso.example").await.is_active());
+}
