@@ -494,6 +494,8 @@ pub struct GraphPart {
     pub fetched_at: Timestamp,
     /// Why it is missing or old, in words; empty when all is well.
     pub problem: String,
+    /// The permission that the person can be asked for to see it; empty when that would not help.
+    pub permission: String,
 }
 
 /// `/admin/health`.

@@ -15,6 +15,7 @@ use self::rows::{
 };
 use crate::acts::known_roles;
 use crate::config::ProviderKind;
+use crate::consent::{self, READ_MANAGER};
 use crate::db::{Conn, DbError};
 use crate::device;
 use crate::graph_sync::{self, rfc3339};
@@ -113,7 +114,7 @@ impl ServerBackend {
             groups: group_rows(groups),
             sessions: sessions.iter().map(|session| self.session_row(session, user)).collect(),
             grants: grants.iter().map(|grant| grant_row(grant, user)).collect(),
-            graph: graph_profile(&graph),
+            graph: graph_profile(&graph, consent::missing(&self.state, &grants, READ_MANAGER)),
         })
     }
 

@@ -17,7 +17,7 @@ const FRESH_FOR: chrono::Duration = chrono::Duration::hours(1);
 /// After a try that brought nothing there is no other one for this long, however often the page is viewed.
 const RETRY_AFTER: chrono::Duration = chrono::Duration::minutes(1);
 /// How long the very first view of a profile waits for Graph.
-const FIRST_WAIT: Duration = Duration::from_secs(4);
+pub(crate) const FIRST_WAIT: Duration = Duration::from_secs(4);
 
 /// A time in RFC 3339, to the second.
 #[must_use]

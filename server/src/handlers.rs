@@ -3,6 +3,7 @@
 pub mod act_request;
 pub mod admin;
 pub mod auth;
+pub mod csp_reports;
 pub mod export;
 pub mod health;
 pub mod pages;

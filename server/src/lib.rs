@@ -4,7 +4,8 @@
 //!
 //! - [`commands`] is the command line, [`serve`] the process, [`state`] what it shares.
 //! - [`router`] lists every route; [`middleware`] is around all of them, [`viewer`] finds out who
-//!   asks and whether they may, [`step_up`] asks for a fresher or stronger sign-in.
+//!   asks and whether they may, [`step_up`] asks for a fresher or stronger sign-in,
+//!   [`consent`] for another permission.
 //! - [`handlers`] extract, call and respond; [`pages`] are the askama pages, `app` the Leptos ones,
 //!   which ask [`backend`] for data; [`api`] answers programs with an access token.
 //! - [`oidc`] signs people in and [`graph`] asks Microsoft Graph; neither knows axum or Diesel.
@@ -25,6 +26,7 @@ pub mod backend;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod consent;
 pub mod cookies;
 pub mod counts;
 pub mod crypto;

@@ -115,7 +115,7 @@ async fn surround(State(stack): State<Arc<Stack>>, mut request: Request, next: N
     DefaultBodyLimit::max(BODY_LIMIT).apply(&mut request);
     let mut response = stack.answer(request, next).instrument(journal.span()).await;
     session_cookie::complete(response.headers_mut(), stack.https);
-    stack.headers.apply(response.headers_mut(), &nonce, may_be_framed);
+    stack.headers.apply(&mut response, &nonce, may_be_framed);
     journal.end(&mut response);
     response
 }

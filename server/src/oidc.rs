@@ -202,9 +202,7 @@ impl OidcClient {
 /// Whether an error is about the provider or this application, not about one person's grant.
 fn speaks_of_us(error: &OidcError) -> bool {
     match error {
-        OidcError::Provider { error, .. } => {
-            matches!(error.error.as_str(), "invalid_client" | "unauthorized_client") || error.is_outage()
-        }
+        OidcError::Provider { error: said, .. } => error.refuses_the_client() || said.is_outage(),
         _ => true,
     }
 }

@@ -81,6 +81,8 @@ pub struct SignInRequest<'a> {
     pub max_age: Option<&'a str>,
     /// The authentication context to prove.
     pub auth_context: Option<&'a str>,
+    /// A permission that a page asks for beyond the settings' scopes.
+    pub scope: Option<&'a str>,
 }
 
 /// What the sign-in page says first.
@@ -106,6 +108,17 @@ impl Intro {
         title: "One more step",
         lead: "What you want to do needs a stronger sign-in, for example with a second factor. You come back to it \
                afterwards. Nothing is lost.",
+    };
+    /// To somebody who wants what needs another permission.
+    pub const PERMISSION: Self = Self {
+        title: "One more permission",
+        lead: "What you want to see needs another permission. You are asked for it next, and come back here afterwards. \
+               Nothing changes if you decline.",
+    };
+    /// To an administrator who has just approved the permissions for everybody.
+    pub const APPROVED: Self = Self {
+        title: "The permissions are approved",
+        lead: "People of your organisation can sign in now. Sign in to go on.",
     };
 }
 
@@ -204,6 +217,10 @@ pub struct SignInFailedPage<'a> {
     pub remedy: &'a str,
     /// What the buttons take along.
     pub request: SignInRequest<'a>,
+    /// Where an administrator approves the permissions; a URL of the provider's.
+    pub approval_url: Option<&'a str>,
+    /// The page from which somebody who is still signed in came.
+    pub way_back: Option<&'a str>,
     /// Ids for support.
     pub reference: Reference<'a>,
 }

@@ -7,7 +7,8 @@ use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::config::ProviderKind;
 use crate::error::AppError;
-use crate::handlers::{admin, auth, export, health, pages, profile, sign_out, theme};
+use crate::handlers::{admin, auth, csp_reports, export, health, pages, profile, sign_out, theme};
+use crate::middleware::security_headers::REPORTS;
 use crate::middleware::{self, FurtherOrigins, StackSettings, session_cookie};
 use crate::session_store::DieselStore;
 use crate::state::AppState;
@@ -48,6 +49,7 @@ pub fn build(state: AppState) -> Router {
     let routes = routes
         // None of these has a session.
         .merge(api::routes(&state))
+        .route(REPORTS, post(csp_reports::receive))
         .route("/healthz", get(health::live))
         .route("/readyz", get(health::ready))
         .route("/assets/{file}", get(assets::serve))

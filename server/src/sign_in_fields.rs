@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::config::PublicUrl;
+use crate::consent::page_scope;
 use crate::middleware::guard::safe_next;
 use crate::oidc::{BeginOptions, Prompt};
 use crate::pages::{Intro, SignInRequest};
@@ -23,6 +24,11 @@ pub struct SignInFields {
     domain_hint: Option<String>,
     max_age: Option<String>,
     auth_context: Option<String>,
+    // A permission that a page asks for beyond the settings'.
+    scope: Option<String>,
+    // What the sign-in page says first after an administrator's approval; not kept.
+    #[serde(skip_serializing)]
+    approved: Option<String>,
     // When a third party begins the sign-in (OIDC Core section 4); not kept.
     #[serde(skip_serializing)]
     iss: Option<String>,
@@ -32,7 +38,7 @@ pub struct SignInFields {
 
 impl SignInFields {
     /// Drops what is not ours to follow: a `next` that leads elsewhere, an unknown prompt, an age that is no number of
-    /// seconds, blanks. A target on `public_url` serves as `next`.
+    /// seconds, a scope that no page asks for, blanks. A target on `public_url` serves as `next`.
     #[must_use]
     pub fn cleaned(self, public_url: &PublicUrl) -> Self {
         let text =
@@ -45,6 +51,8 @@ impl SignInFields {
             domain_hint: text(self.domain_hint),
             max_age: self.max_age.filter(|age| age.parse::<u32>().is_ok()),
             auth_context: text(self.auth_context),
+            scope: self.scope.as_deref().and_then(page_scope).map(str::to_owned),
+            approved: self.approved,
             iss: self.iss,
             target_link_uri: None,
         }
@@ -66,6 +74,24 @@ impl SignInFields {
     #[must_use]
     pub fn is_step_up(&self) -> bool {
         self.max_age.is_some() || self.auth_context.is_some()
+    }
+
+    /// The permission that is asked for beyond the settings'.
+    #[must_use]
+    pub fn scope(&self) -> Option<&str> {
+        self.scope.as_deref()
+    }
+
+    /// Whether the provider is told to which organisation the person belongs, and may lead on to that one's own provider.
+    #[must_use]
+    pub fn names_an_organisation(&self) -> bool {
+        self.domain_hint.is_some()
+    }
+
+    /// Whether it is about somebody who is signed in already.
+    #[must_use]
+    pub fn is_for_the_viewer(&self) -> bool {
+        self.is_step_up() || self.scope.is_some()
     }
 
     /// Whether the provider must not ask the person.
@@ -97,6 +123,7 @@ impl SignInFields {
             domain_hint: self.domain_hint.clone(),
             max_age,
             auth_context: self.auth_context.clone(),
+            further_scopes: self.scope.iter().cloned().collect(),
             ..BeginOptions::new(redirect_uri)
         }
     }
@@ -111,6 +138,7 @@ impl SignInFields {
             domain_hint: self.domain_hint.as_deref(),
             max_age: self.max_age.as_deref(),
             auth_context: self.auth_context.as_deref(),
+            scope: self.scope.as_deref(),
         }
     }
 
@@ -118,6 +146,8 @@ impl SignInFields {
     #[must_use]
     pub fn intro(&self) -> Intro {
         match (&self.max_age, &self.auth_context) {
+            (None, None) if self.scope.is_some() => Intro::PERMISSION,
+            (None, None) if self.approved.is_some() => Intro::APPROVED,
             (_, Some(_)) => Intro::STRONGER,
             (Some(_), None) => Intro::FRESH,
             (None, None) => Intro::ORDINARY,

@@ -91,6 +91,7 @@ fn graph_section(graph: GraphProfile) -> AnyView {
 /// One answer of Graph: the facts with their age, and why they are old or absent.
 fn graph_part(heading: &'static str, part: GraphPart) -> AnyView {
     let problem = (!part.problem.is_empty()).then(|| view! { <p class="inline-problem">{part.problem.clone()}</p> });
+    let permission = (!part.permission.is_empty()).then(|| ask_for(&part.permission));
     let age = (!part.fetched_at.is_empty())
         .then(|| view! { <span class="muted">"Fetched "{Now::from_page().ago(&part.fetched_at)}</span> });
     let facts = if part.facts.is_empty() && part.problem.is_empty() {
@@ -102,9 +103,20 @@ fn graph_part(heading: &'static str, part: GraphPart) -> AnyView {
         <div class="part">
             <h3>{heading}</h3>
             {problem}
+            {permission}
             {facts}
             {age}
         </div>
+    }
+    .into_any()
+}
+
+/// Incremental consent: the person is asked only when they want what needs the permission.
+fn ask_for(permission: &str) -> AnyView {
+    let ask = Act::new("/auth/sign-in".to_owned(), "Ask for it").on(permission);
+    view! {
+        <p class="panel-note">"It needs the permission "<code>{permission.to_owned()}</code>", which you or an administrator can give."</p>
+        {ask.with("scope", permission).with("next", "/profile").view()}
     }
     .into_any()
 }

@@ -207,7 +207,8 @@ pub(super) fn provider_facts(user: &User) -> Vec<(String, String)> {
     known.map(|(label, value)| (label.to_owned(), value.clone())).collect()
 }
 
-pub(super) fn graph_profile(kept: &[GraphCache]) -> GraphProfile {
+/// The kept parts; `for_manager` is the permission without which Graph tells nobody's manager, unless it is granted.
+pub(super) fn graph_profile(kept: &[GraphCache], for_manager: Option<&str>) -> GraphProfile {
     let part = |name: &str, facts: fn(&[u8]) -> Vec<(String, String)>| {
         kept.iter().find(|kept| kept.part == name).map_or_else(GraphPart::default, |kept| GraphPart {
             facts: facts(&kept.body),
@@ -217,9 +218,14 @@ pub(super) fn graph_profile(kept: &[GraphCache]) -> GraphProfile {
                 rfc3339(kept.fetched_at)
             },
             problem: kept.problem.clone(),
+            permission: String::new(),
         })
     };
-    GraphProfile { me: part("me", me_facts), manager: part("manager", manager_facts) }
+    let mut manager = part("manager", manager_facts);
+    if !manager.problem.is_empty() {
+        manager.permission = for_manager.unwrap_or_default().to_owned();
+    }
+    GraphProfile { me: part("me", me_facts), manager }
 }
 
 fn me_facts(json: &[u8]) -> Vec<(String, String)> {

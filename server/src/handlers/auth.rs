@@ -11,11 +11,13 @@ use tower_sessions::Session;
 
 use self::failed::{failed_page, failure_detail, refused_page};
 use super::{frame, provider};
+use crate::consent::page_scopes_of;
 use crate::crypto::digest;
 use crate::error::AppError;
 use crate::graph_sync;
 use crate::middleware::client::ClientInfo;
 use crate::middleware::request_id::RequestId;
+use crate::middleware::security_headers::FederatedForms;
 use crate::models::{Grant, NewAuditEvent, SessionRecord, UsedTransaction, User, new_id};
 use crate::oidc::{BeginOptions, CallbackFault, CallbackParams, OidcError, RequestFault, SignIn, TRANSACTION_LIFETIME};
 use crate::pages::SignInPage;
@@ -28,6 +30,9 @@ use crate::viewer::{CurrentUser, MaybeUser};
 
 /// Where the provider sends the browser back to; registered with it as the redirect URI.
 pub const CALLBACK_PATH: &str = "/auth/callback";
+
+/// Where an administrator who has approved the permissions at Entra goes on.
+const APPROVED: &str = "/auth/sign-in?approved=yes";
 
 const OTHER_ISSUER: &str =
     "The link that brought you here is for signing in with another provider than this application's.";
@@ -50,7 +55,7 @@ pub async fn sign_in_page(
         match state.oidc.signs_in_for(issuer).await {
             Ok(true) => {}
             Ok(false) => return Err(AppError::bad_request(OTHER_ISSUER)),
-            Err(error) => return failed_page(&state, &headers, &request_id, &error, &fields),
+            Err(error) => return failed_page(&state, &headers, &request_id, &error, &fields, false),
         }
     }
     let problem = (!state.oidc.status().is_ready() && has_failed(&state)).then_some(
@@ -66,7 +71,11 @@ pub async fn sign_in_page(
         problem,
         personas: &personas,
     };
-    Ok(Html(page.render()?).into_response())
+    let mut response = Html(page.render()?).into_response();
+    if fields.names_an_organisation() {
+        response.extensions_mut().insert(FederatedForms);
+    }
+    Ok(response)
 }
 
 fn has_failed(state: &AppState) -> bool {
@@ -87,7 +96,7 @@ pub async fn begin(
 ) -> Result<Response, AppError> {
     let Form(fields) = form?;
     let mut fields = fields.cleaned(&state.config.public_url);
-    if let Some(viewer) = viewer.as_ref().filter(|_| fields.is_step_up()) {
+    if let Some(viewer) = viewer.as_ref().filter(|_| fields.is_for_the_viewer()) {
         fields.suggest(viewer.signed_in.login_hint.as_deref().unwrap_or(&viewer.user.upn));
     }
     let stored = stored_grants(&state, viewer.as_ref()).await?;
@@ -95,6 +104,7 @@ pub async fn begin(
         fields,
         claims: kept_challenge(&stored),
         no_grant_stored: !has_refresh_token(&stored),
+        kept_scopes: kept_scopes(&state, &stored),
         old_session: viewer.map(|viewer| viewer.session.id),
         is_retry: false,
     };
@@ -107,6 +117,8 @@ struct Attempt {
     /// A claims challenge that the provider is to meet.
     claims: Option<String>,
     no_grant_stored: bool,
+    /// Permissions that pages asked for earlier.
+    kept_scopes: Vec<String>,
     old_session: Option<String>,
     /// Whether the provider has asked for it, in answer to an earlier one.
     is_retry: bool,
@@ -119,9 +131,10 @@ async fn send_to_provider(
     request_id: &str,
     attempt: Attempt,
 ) -> Result<Response, AppError> {
-    let Attempt { fields, claims, no_grant_stored, old_session, is_retry } = attempt;
+    let Attempt { fields, claims, no_grant_stored, kept_scopes, old_session, is_retry } = attempt;
     let redirect_uri = state.config.public_url.with_path(CALLBACK_PATH);
-    let options = BeginOptions { claims, no_grant_stored, ..fields.options(redirect_uri) };
+    let mut options = BeginOptions { claims, no_grant_stored, ..fields.options(redirect_uri) };
+    options.further_scopes.extend(kept_scopes.into_iter().filter(|kept| fields.scope() != Some(kept)));
     let mut begun = state.oidc.begin(options.clone()).await;
     if matches!(begun, Err(OidcError::Request(RequestFault::TooLong))) && options.claims.is_some() {
         // Nobody is to be locked out by a long challenge: a refresh, which is a post, can pass it on as well.
@@ -129,7 +142,7 @@ async fn send_to_provider(
     }
     let begun = match begun {
         Ok(begun) => begun,
-        Err(error) => return failed_page(state, headers, request_id, &error, &fields),
+        Err(error) => return failed_page(state, headers, request_id, &error, &fields, old_session.is_some()),
     };
     let pending = PendingSignIn { transaction: begun.transaction, fields, old_session, is_retry };
     let mut response = Redirect::to(begun.url.as_str()).into_response();
@@ -153,6 +166,12 @@ fn has_refresh_token(grants: &[Grant]) -> bool {
 /// The claims challenge that waits for this sign-in (E-39, E-40).
 fn kept_challenge(grants: &[Grant]) -> Option<String> {
     grants.iter().map(|grant| &grant.challenge).find(|challenge| !challenge.is_empty()).cloned()
+}
+
+/// The permissions beyond the settings' that pages asked for, so that a sign-in in between does not lose them.
+fn kept_scopes(state: &AppState, grants: &[Grant]) -> Vec<String> {
+    let granted = grants.iter().flat_map(|grant| grant.scopes.split(' '));
+    page_scopes_of(granted, &state.config.provider.scopes).map(str::to_owned).collect()
 }
 
 /// Everything about the callback request besides its parameters.
@@ -211,19 +230,22 @@ async fn finish(state: AppState, caller: Caller, parameters: String) -> Result<R
         Ok(params) => params,
         Err(error) => return refuse(&state, &caller, &error, &SignInFields::default()).await,
     };
+    if params.is_admin_consent() {
+        return Ok(Redirect::to(APPROVED).into_response());
+    }
     let Some(oauth_state) = params.state().map(str::to_owned) else {
         return refuse(&state, &caller, &bad_state(), &SignInFields::default()).await;
     };
     let Some(pending) = transaction_cookie::get(&caller.headers, &state.config, &oauth_state) else {
         return used_or_unknown(&state, &caller, &oauth_state).await;
     };
-    let next = pending.fields.next().to_owned();
-    if pending.transaction.is_expired(state.clock.now()) || !use_up(&state, &oauth_state, &next).await? {
+    let is_expired = pending.transaction.is_expired(state.clock.now());
+    if is_expired || !use_up(&state, &oauth_state, pending.fields.next()).await? {
         return used_or_unknown(&state, &caller, &oauth_state).await;
     }
     let PendingSignIn { transaction, fields, old_session, is_retry } = pending;
     let mut response = match state.oidc.finish(transaction, params).await {
-        Ok(sign_in) => signed_in(&state, &caller, sign_in, &oauth_state, &next, old_session).await?,
+        Ok(sign_in) => signed_in(&state, &caller, sign_in, &oauth_state, &fields, old_session).await?,
         Err(error) if !is_retry && is_to_be_asked(&state, &fields, &error) => {
             ask_the_person(&state, &caller, &error, fields, old_session).await?
         }
@@ -255,6 +277,7 @@ async fn ask_the_person(
         fields: fields.interactive(),
         claims: error.provider_error().and_then(|error| error.claims.clone()).or_else(|| kept_challenge(&stored)),
         no_grant_stored: !has_refresh_token(&stored),
+        kept_scopes: kept_scopes(state, &stored),
         old_session,
         is_retry: true,
     };
@@ -296,9 +319,10 @@ async fn signed_in(
     caller: &Caller,
     sign_in: SignIn,
     oauth_state: &str,
-    next: &str,
+    fields: &SignInFields,
     old_session: Option<String>,
 ) -> Result<Response, AppError> {
+    let next = fields.next();
     let groups = user_sync::resolve_groups(state, &sign_in).await;
     let input = SyncInput { sign_in, groups, client: caller.client.clone(), request_id: caller.request_id.clone() };
     let sign_in = input.sign_in.clone();
@@ -308,7 +332,12 @@ async fn signed_in(
             let session_id = begin_session(state, caller, &sign_in, &user, old_session).await?;
             let mut conn = state.db.conn().await?;
             UsedTransaction::set_session(&mut conn, &digest(oauth_state.as_bytes()), &session_id).await?;
-            graph_sync::spawn(state, &user);
+            drop(conn);
+            let fetching = graph_sync::spawn(state, &user);
+            if let Some(fetching) = fetching.filter(|_| fields.scope().is_some()) {
+                // What the new permission is for is to be there when the person comes back to the page.
+                let _ = tokio::time::timeout(graph_sync::FIRST_WAIT, fetching).await;
+            }
             Ok(Redirect::to(next).into_response())
         }
     }
@@ -365,5 +394,5 @@ async fn refuse(
     let mut conn = state.db.conn().await?;
     event.insert(&mut conn, state.clock.now_utc()).await?;
     drop(conn);
-    failed_page(state, &caller.headers, &caller.request_id, error, fields)
+    failed_page(state, &caller.headers, &caller.request_id, error, fields, caller.viewer.is_some())
 }

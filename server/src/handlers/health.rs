@@ -7,6 +7,7 @@ use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
 use crate::models::User;
+use crate::oidc::{Advice, ProviderStatus};
 use crate::state::AppState;
 
 /// `GET /healthz`.
@@ -31,7 +32,7 @@ pub struct Check {
     pub detail: String,
 }
 
-/// `GET /readyz`: 200 `ready` or `degraded` (the provider is down, signed-in people are served),
+/// `GET /readyz`: 200 `ready` or `degraded` (the provider is down or refuses this application, signed-in people are served),
 /// 503 `unavailable` when the database does not answer.
 pub async fn ready(State(state): State<AppState>) -> Response {
     let checks = checks(&state).await;
@@ -46,7 +47,8 @@ pub async fn ready(State(state): State<AppState>) -> Response {
 
 /// The checks behind `/readyz` and the admin health page.
 pub async fn checks(state: &AppState) -> Vec<Check> {
-    vec![database(state).await, provider(state), jobs(state)]
+    let status = state.oidc.status();
+    vec![database(state).await, provider(&status), credential(&status), jobs(state)]
 }
 
 async fn database(state: &AppState) -> Check {
@@ -63,18 +65,40 @@ async fn database(state: &AppState) -> Check {
     }
 }
 
-fn provider(state: &AppState) -> Check {
-    let status = state.oidc.status();
-    if status.is_ready() {
-        return Check { name: "provider", ok: true, detail: "metadata and keys are known".to_owned() };
-    }
-    let sources = [&status.metadata, &status.keys, &status.token_endpoint];
-    let reason = sources.into_iter().find_map(|source| source.last_failure.as_ref()).map(|failure| failure.reason);
-    let detail = match reason {
-        Some(reason) => format!("sign-in does not work now ({reason}); it is tried again by itself"),
-        None => "not asked yet".to_owned(),
+/// Whether people can be sent to the provider and what it signs can be verified.
+fn provider(status: &ProviderStatus) -> Check {
+    let failure = [&status.metadata, &status.keys, &status.token_endpoint]
+        .into_iter()
+        .filter(|source| source.is_failing)
+        .filter_map(|source| source.last_failure.as_ref())
+        .find(|failure| !failure.speaks_of_us);
+    let (ok, detail) = match (status.provider_is_ready(), failure) {
+        (true, None) => (true, "metadata and keys are known".to_owned()),
+        (true, Some(failure)) => {
+            let reason = failure.reason;
+            (true, format!("metadata and keys are known; the last try to renew them failed ({reason})"))
+        }
+        (false, Some(failure)) => {
+            let (title, reason) = (failure.advice.title, failure.reason);
+            (false, format!("{title} ({reason}); it is tried again by itself"))
+        }
+        (false, None) => (false, "not asked yet".to_owned()),
     };
-    Check { name: "provider", ok: false, detail }
+    Check { name: "provider", ok, detail }
+}
+
+/// Whether the provider takes this application's own credential. One that it refuses costs nobody their tokens: grants
+/// wait until it is put right (E-30, F-15).
+fn credential(status: &ProviderStatus) -> Check {
+    let detail = match status.refusal() {
+        None => "not refused".to_owned(),
+        Some(failure) => {
+            let code = failure.aadsts.map(|code| format!(", AADSTS{code}")).unwrap_or_default();
+            let Advice { title, what_to_do, .. } = failure.advice;
+            format!("{title} ({}{code}). {what_to_do} Stored tokens are kept until then.", failure.reason)
+        }
+    };
+    Check { name: "credential", ok: status.refusal().is_none(), detail }
 }
 
 /// The background jobs of this instance; what they look after waits while one fails.

@@ -9,13 +9,15 @@ use axum::extract::Request;
 use axum::http::header::{AUTHORIZATION, COOKIE, ORIGIN};
 use axum::http::{HeaderMap, HeaderName, Method};
 
+use super::security_headers::REPORTS;
 use crate::error::AppError;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 
-/// What the provider posts itself: the callback is protected by its state, the logout token by its signature.
-const EXEMPT: [&str; 2] = ["/auth/callback", "/auth/back-channel-logout"];
+/// What the provider posts itself: the callback is protected by its state, the logout token by its signature. And what
+/// browsers post by themselves, which changes nothing.
+const EXEMPT: [&str; 3] = ["/auth/callback", "/auth/back-channel-logout", REPORTS];
 
 /// Lets the request pass if [`check`] does; `own_origin` is that of `PUBLIC_URL`.
 ///

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 /// Built-in routes that need no sign-in (DESIGN.md, routes).
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 13] = [
     "/",
     "/auth/sign-in",
     "/auth/callback",
@@ -20,6 +20,7 @@ const PUBLIC: [&str; 12] = [
     "/readyz",
     "/favicon.ico",
     "/theme",
+    "/csp-reports",
     "/api/openapi.json",
 ];
 

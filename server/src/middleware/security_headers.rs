@@ -7,8 +7,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::Request;
+use axum::http::HeaderValue;
 use axum::http::header::{self, HeaderName};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::Url;
@@ -18,16 +19,21 @@ use crate::crypto::{self, CryptoError};
 /// The one page that the provider may frame (OpenID Connect Front-Channel Logout 1.0, section 3).
 pub const FRONT_CHANNEL_LOGOUT: &str = "/auth/front-channel-logout";
 
+/// Where browsers report violations of the policy ([`crate::handlers::csp_reports`]).
+pub const REPORTS: &str = "/csp-reports";
+
 /// Two years, as the HSTS preload list asks for at least one.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const DENY: HeaderValue = HeaderValue::from_static("DENY");
 
 /// So many headers are set on a response, with the request id.
-const HEADERS: usize = 10;
+const HEADERS: usize = 11;
 
 /// What is the same for every response.
-static FIXED: [(HeaderName, HeaderValue); 5] = [
+static FIXED: [(HeaderName, HeaderValue); 6] = [
+    // Where browsers tell of what the policy stopped (Reporting API; the policy names the same address for older ones).
+    (HeaderName::from_static("reporting-endpoints"), HeaderValue::from_static("csp=\"/csp-reports\"")),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     // Nothing leaves to other sites, so no code or state either; our own forms keep their Origin and Referer.
     (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
@@ -57,6 +63,14 @@ impl Nonce {
         crypto::random_bytes::<16>().map(|bytes| Self(URL_SAFE_NO_PAD.encode(bytes)))
     }
 }
+
+/// Says that the forms of a response may lead on to a provider that nobody here knows.
+///
+/// That is an organisation's own, to which Entra ID sends the browser at once when it is told the organisation
+/// (`domain_hint`). Browsers hold redirects after a post to `form-action`, too; so that page's forms may lead to any
+/// origin with the provider's scheme.
+#[derive(Clone, Copy, Debug)]
+pub struct FederatedForms;
 
 /// What the headers depend on.
 #[derive(Clone, Debug, Default)]
@@ -96,6 +110,8 @@ pub struct SecurityHeaders {
     policy: PolicyTemplate,
     logout_policy: PolicyTemplate,
     further_origins: Option<FurtherOrigins>,
+    /// Any origin with the provider's scheme, as a source.
+    any_provider: &'static str,
 }
 
 impl SecurityHeaders {
@@ -112,11 +128,18 @@ impl SecurityHeaders {
             policy: PolicyTemplate::new(&form_action, "'none'"),
             logout_policy: PolicyTemplate::new(&form_action, &framers),
             further_origins: settings.further_origins.clone(),
+            any_provider: if settings.form_action.iter().any(|url| url.starts_with("http:")) {
+                "http:"
+            } else {
+                "https:"
+            },
         }
     }
 
     /// Sets every header on a response to `path`; only a `Cache-Control` of its own is kept.
-    pub(super) fn apply(&self, headers: &mut HeaderMap, nonce: &Nonce, may_be_framed: bool) {
+    pub(super) fn apply(&self, response: &mut Response, nonce: &Nonce, may_be_framed: bool) {
+        let leads_anywhere = response.extensions().get::<FederatedForms>().is_some();
+        let headers = response.headers_mut();
         headers.reserve(HEADERS);
         for (name, value) in &FIXED {
             headers.insert(name, value.clone());
@@ -133,7 +156,10 @@ impl SecurityHeaders {
             headers.insert(header::X_FRAME_OPTIONS, DENY);
             &self.policy
         };
-        let further = self.further_origins.as_ref().and_then(|further| (further.0)());
+        let further = match leads_anywhere {
+            true => Some(self.any_provider.to_owned()),
+            false => self.further_origins.as_ref().and_then(|further| (further.0)()),
+        };
         headers.insert(header::CONTENT_SECURITY_POLICY, policy.with(nonce, further.as_deref()));
     }
 }
@@ -149,7 +175,7 @@ impl PolicyTemplate {
     fn new(form_action: &str, frame_ancestors: &str) -> Self {
         let after = format!(
             "' 'strict-dynamic' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; object-src 'none'; \
-             base-uri 'none'; frame-ancestors {frame_ancestors}; form-action {form_action}"
+             base-uri 'none'; frame-ancestors {frame_ancestors}; report-uri {REPORTS}; report-to csp; form-action {form_action}"
         );
         Self { before: "default-src 'self'; script-src 'nonce-", after }
     }
@@ -194,13 +220,15 @@ pub(super) fn may_be_framed(request: &Request) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderMap;
+
     use super::*;
 
     fn headers(settings: &HeaderSettings, may_be_framed: bool) -> HeaderMap {
-        let mut headers = HeaderMap::new();
+        let mut response = Response::default();
         let nonce = Nonce("abc".to_owned());
-        SecurityHeaders::new(settings).apply(&mut headers, &nonce, may_be_framed);
-        headers
+        SecurityHeaders::new(settings).apply(&mut response, &nonce, may_be_framed);
+        response.into_parts().0.headers
     }
 
     fn entra() -> HeaderSettings {
@@ -223,7 +251,7 @@ mod tests {
             policy(&headers(&entra(), false)),
             "default-src 'self'; script-src 'nonce-abc' 'strict-dynamic' 'wasm-unsafe-eval'; style-src 'self'; \
              img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; \
-             form-action 'self' https://login.microsoftonline.com"
+             report-uri /csp-reports; report-to csp; form-action 'self' https://login.microsoftonline.com"
         );
     }
 
@@ -254,6 +282,20 @@ mod tests {
     }
 
     #[test]
+    fn h_06_a_page_that_names_an_organisation_lets_its_forms_lead_to_the_provider_of_that() {
+        let emulator = HeaderSettings { form_action: vec!["http://localhost:3001".to_owned()], ..entra() };
+        for (settings, end) in [
+            (entra(), "form-action 'self' https://login.microsoftonline.com https:"),
+            (emulator, "form-action 'self' http://localhost:3001 http:"),
+        ] {
+            let mut response = Response::default();
+            response.extensions_mut().insert(FederatedForms);
+            SecurityHeaders::new(&settings).apply(&mut response, &Nonce::default(), false);
+            assert!(policy(response.headers()).ends_with(end), "{}", policy(response.headers()));
+        }
+    }
+
+    #[test]
     fn h_06_a_source_that_is_no_url_is_kept() {
         let settings = HeaderSettings { form_action: vec!["https:".to_owned()], ..HeaderSettings::default() };
         assert!(policy(&headers(&settings, false)).ends_with("form-action 'self' https:"));
@@ -277,11 +319,13 @@ mod tests {
 
     #[test]
     fn h_08_what_a_handler_set_gives_way_but_for_its_caching() {
-        let mut headers = HeaderMap::new();
+        let mut response = Response::default();
+        let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=60"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("unsafe-url"));
         headers.insert(header::SERVER, HeaderValue::from_static("axum/0.8"));
-        SecurityHeaders::new(&entra()).apply(&mut headers, &Nonce::default(), false);
+        SecurityHeaders::new(&entra()).apply(&mut response, &Nonce::default(), false);
+        let headers = response.headers();
         assert_eq!(headers[header::CACHE_CONTROL], "private, max-age=60");
         assert_eq!(headers.get_all(header::REFERRER_POLICY).iter().collect::<Vec<_>>(), ["same-origin"]);
         assert!(!headers.contains_key(header::SERVER));

@@ -40,6 +40,8 @@ pub enum Retry {
     TryAgain,
     /// To sign in with another account.
     OtherAccount,
+    /// To approve the permissions, for an administrator of the organisation, or to sign in again.
+    Approval,
     /// Nothing: it would fail again.
     None,
 }
@@ -175,11 +177,11 @@ const DECLINED: Advice = advice(
 
 const CONSENT: Advice = advice(
     Who::Administrator,
-    Retry::TryAgain,
+    Retry::Approval,
     "Approval is needed",
     "Your organisation has not yet approved the permissions that this application asks for.",
-    "Ask an administrator of your organisation to grant consent to this application (Entra admin center, Enterprise \
-     applications, Permissions), then try again.",
+    "Ask an administrator of your organisation to approve this application: on this page, or in the Entra admin center \
+     under Enterprise applications, Permissions. Then try again.",
 );
 
 const INTERACTION: Advice = advice(

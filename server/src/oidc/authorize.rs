@@ -18,7 +18,7 @@ use super::error::{OidcError, RequestFault};
 use super::metadata::{Metadata, provider_key};
 use super::token_endpoint::relying_party;
 use super::transaction::Transaction;
-use crate::config::{ProviderKind, ResponseMode};
+use crate::config::{ProviderKind, ResponseMode, Tenant};
 
 /// The longest authorization URL that Entra takes (AADSTS90015).
 const MAX_URL: usize = 2048;
@@ -44,8 +44,8 @@ pub struct BeginOptions {
     pub auth_context: Option<String>,
     /// A claims challenge to pass on: a JSON object.
     pub claims: Option<String>,
-    /// Other scopes than the settings'.
-    pub scopes: Option<Vec<String>>,
+    /// Scopes beyond the settings' (incremental consent).
+    pub further_scopes: Vec<String>,
     /// Whether no refresh token is stored for this person: other providers than Entra then have
     /// to ask for consent to give one (OpenID Connect Core 1.0, section 11).
     pub no_grant_stored: bool,
@@ -131,6 +131,33 @@ impl OidcClient {
             true => Ok(Begun { url, transaction }),
             false => Err(RequestFault::TooLong.into()),
         }
+    }
+
+    /// Where an administrator of the organisation approves the settings' scopes and `further_scopes` for everybody;
+    /// the browser comes back to `redirect_uri` without a code. `None` unless the provider is Entra (Microsoft identity
+    /// platform, "Admin consent on the Microsoft identity platform").
+    #[must_use]
+    pub fn admin_consent_url<'a>(
+        &self,
+        redirect_uri: &str,
+        further_scopes: impl IntoIterator<Item = &'a str>,
+    ) -> Option<Url> {
+        let ProviderKind::Entra { authority, tenant } = &self.config().kind else {
+            return None;
+        };
+        let tenant = match tenant {
+            Tenant::Single(tenant) => tenant,
+            Tenant::Multi { .. } => "organizations",
+        };
+        let mut url = Url::parse(authority).ok()?;
+        url.path_segments_mut().ok()?.pop_if_empty().extend([tenant, "v2.0", "adminconsent"]);
+        let scopes: Vec<&str> = further_scopes.into_iter().collect();
+        let scopes = [self.config().scopes.join(" "), scopes.join(" ")].join(" ");
+        url.query_pairs_mut()
+            .append_pair("client_id", &self.config().client_id)
+            .append_pair("scope", scopes.trim_end())
+            .append_pair("redirect_uri", redirect_uri);
+        Some(url)
     }
 
     fn authorization_url(

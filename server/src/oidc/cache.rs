@@ -126,6 +126,7 @@ impl<T> Cache<T> {
             endpoint: self.endpoint,
             detail: "nothing fetched yet".to_owned(),
             retry_after: None,
+            said: None,
         };
         self.lock().error.as_ref().map_or_else(unknown, |(error, _)| error.clone())
     }

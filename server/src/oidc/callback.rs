@@ -25,6 +25,7 @@ pub struct CallbackParams {
     suberror: Option<String>,
     error_description: Option<String>,
     claims: Option<String>,
+    admin_consent: Option<String>,
 }
 
 impl fmt::Debug for CallbackParams {
@@ -67,6 +68,7 @@ impl CallbackParams {
             suberror: take("suberror").or_else(|| take("error_subcode")),
             error_description: take("error_description"),
             claims: take("claims"),
+            admin_consent: take("admin_consent"),
         })
     }
 
@@ -74,6 +76,14 @@ impl CallbackParams {
     #[must_use]
     pub fn state(&self) -> Option<&str> {
         self.state.as_deref()
+    }
+
+    /// Whether it is Entra's answer to an administrator who approved the permissions, and so no authorization response
+    /// (Microsoft identity platform, "Admin consent on the Microsoft identity platform"). It proves nothing.
+    #[must_use]
+    pub fn is_admin_consent(&self) -> bool {
+        let says_so = self.admin_consent.as_deref().is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        says_so && self.state.is_none() && self.code.is_none() && !self.has_error()
     }
 
     /// Whether the provider reports an error.

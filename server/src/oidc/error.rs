@@ -21,6 +21,8 @@ pub enum OidcError {
         detail: String,
         /// How long the provider asked to wait.
         retry_after: Option<Duration>,
+        /// Its own words, if it had any: for those who ask, and never what decisions rest on.
+        said: Option<Box<ProviderError>>,
     },
     /// The provider's metadata cannot be used (OpenID Connect Discovery 1.0, section 4.3).
     #[error("provider metadata: {0}")]
@@ -321,6 +323,7 @@ impl OidcError {
     pub fn provider_error(&self) -> Option<&ProviderError> {
         match self {
             Self::Provider { error, .. } => Some(error),
+            Self::Unavailable { said, .. } => said.as_deref(),
             _ => None,
         }
     }
@@ -339,13 +342,13 @@ impl OidcError {
     /// Connect Core 1.0, section 3.1.2.6; Microsoft identity platform, "Handle errors").
     #[must_use]
     pub fn asks_for_the_person(&self) -> bool {
-        self.provider_error().is_some_and(ProviderError::asks_for_the_person)
+        matches!(self, Self::Provider { error, .. } if error.asks_for_the_person())
     }
 
     /// Whether the provider sent a claims challenge along, which the next sign-in is to meet.
     #[must_use]
     pub fn has_challenge(&self) -> bool {
-        self.provider_error().is_some_and(|error| error.claims.is_some())
+        matches!(self, Self::Provider { error, .. } if error.claims.is_some())
     }
 
     /// Whether the provider is down, so that trying again later helps.
@@ -358,10 +361,23 @@ impl OidcError {
         }
     }
 
+    /// Whether this application is refused, by its credential or registration, whoever signs in; or has no credential
+    /// to show.
+    #[must_use]
+    pub fn refuses_the_client(&self) -> bool {
+        match self {
+            Self::Provider { error, endpoint: Endpoint::Token } => {
+                matches!(error.error.as_str(), "invalid_client" | "unauthorized_client")
+            }
+            Self::Credential(_) => true,
+            _ => false,
+        }
+    }
+
     /// A call that brought no complete response.
     pub(crate) fn no_response(endpoint: Endpoint, error: &HttpError) -> Self {
         let detail = plain_text(&error.to_string());
-        Self::Unavailable { endpoint, detail, retry_after: None }
+        Self::Unavailable { endpoint, detail, retry_after: None, said: None }
     }
 }
 

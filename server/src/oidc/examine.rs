@@ -96,8 +96,12 @@ impl OidcClient {
     }
 
     async fn get(&self, url: &str, endpoint: Endpoint) -> Result<Response<Vec<u8>>, OidcError> {
-        let unavailable =
-            |error: http::Error| OidcError::Unavailable { endpoint, detail: error.to_string(), retry_after: None };
+        let unavailable = |error: http::Error| OidcError::Unavailable {
+            endpoint,
+            detail: error.to_string(),
+            retry_after: None,
+            said: None,
+        };
         let request = get_json(url).map_err(unavailable)?;
         let response = self.transport().send_idempotent(request, MAX_PAGE).await;
         response.map_err(|error| OidcError::no_response(endpoint, &error))

@@ -282,7 +282,8 @@ pub(crate) async fn get_document(
     endpoint: Endpoint,
     clock: &Clock,
 ) -> Result<Vec<u8>, OidcError> {
-    let unavailable = |detail: String, retry_after| OidcError::Unavailable { endpoint, detail, retry_after };
+    let unavailable =
+        |detail: String, retry_after| OidcError::Unavailable { endpoint, detail, retry_after, said: None };
     let request = get_json(url.as_str()).map_err(|error| unavailable(error.to_string(), None))?;
     let response = transport.send_idempotent(request, limit).await;
     let response = response.map_err(|error| OidcError::no_response(endpoint, &error))?;

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 
+use super::advice::Advice;
 use super::error::OidcError;
 
 /// What has not been fetched for longer than this is no longer used.
@@ -33,6 +34,12 @@ pub struct Failure {
     pub detail: String,
     /// [`OidcError::is_outage`].
     pub is_outage: bool,
+    /// Whether this application is refused, its credential or its registration: an operator must act.
+    pub speaks_of_us: bool,
+    /// What to do about it.
+    pub advice: Advice,
+    /// Microsoft's number, if it gave one.
+    pub aadsts: Option<u32>,
 }
 
 impl SourceStatus {
@@ -42,8 +49,15 @@ impl SourceStatus {
         match outcome {
             Ok(_) => self.last_success = Some(now),
             Err(error) => {
-                let (reason, detail) = (error.reason(), error.to_string());
-                self.last_failure = Some(Failure { at: now, reason, detail, is_outage: error.is_outage() });
+                self.last_failure = Some(Failure {
+                    at: now,
+                    reason: error.reason(),
+                    detail: error.to_string(),
+                    is_outage: error.is_outage(),
+                    speaks_of_us: error.refuses_the_client(),
+                    advice: error.advice(),
+                    aadsts: error.provider_error().and_then(|error| error.aadsts),
+                });
             }
         }
     }
@@ -67,15 +81,28 @@ impl ProviderStatus {
     /// Whether people can be expected to be able to sign in.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.is_usable(&self.metadata) && self.is_usable(&self.keys) && !self.is_refused()
+        self.provider_is_ready() && self.refusal().is_none()
+    }
+
+    /// Whether the provider itself works as far as is known: its metadata and keys, and no outage lately.
+    #[must_use]
+    pub fn provider_is_ready(&self) -> bool {
+        self.is_usable(&self.metadata) && self.is_usable(&self.keys) && !self.has_outage()
+    }
+
+    /// Why the provider refuses this application at the token endpoint, until a call succeeds.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Failure> {
+        let failure = self.token_endpoint.last_failure.as_ref()?;
+        (self.token_endpoint.is_failing && failure.speaks_of_us).then_some(failure)
     }
 
     fn is_usable(&self, source: &SourceStatus) -> bool {
         source.last_success.is_some_and(|success| self.as_of - success < USABLE)
     }
 
-    fn is_refused(&self) -> bool {
-        let failure = self.token_endpoint.last_failure.as_ref();
+    fn has_outage(&self) -> bool {
+        let failure = self.token_endpoint.last_failure.as_ref().filter(|failure| !failure.speaks_of_us);
         let counts = |failure: &Failure| !failure.is_outage || self.as_of - failure.at < OUTAGE_COUNTS;
         self.token_endpoint.is_failing && failure.is_some_and(counts)
     }

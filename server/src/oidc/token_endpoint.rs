@@ -129,11 +129,15 @@ impl<'a> SendOnce<'a> {
         let status = seen.map(|(status, _)| status);
         let wait = seen.and_then(|(_, wait)| wait);
         let error = match status {
-            Some(status) if is_overloaded(status) => OidcError::Unavailable {
-                endpoint: Endpoint::Token,
-                detail: overload_text(status, refusal(&error)),
-                retry_after: wait,
-            },
+            Some(status) if is_overloaded(status) => {
+                let said = refusal(&error);
+                OidcError::Unavailable {
+                    endpoint: Endpoint::Token,
+                    detail: overload_text(status, said.as_ref()),
+                    retry_after: wait,
+                    said: said.map(Box::new),
+                }
+            }
             _ => token_error(error),
         };
         TokenFailure { is_throttled: status == Some(StatusCode::TOO_MANY_REQUESTS), error }
@@ -167,7 +171,7 @@ fn is_overloaded(status: StatusCode) -> bool {
     status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }
 
-fn overload_text(status: StatusCode, refusal: Option<ProviderError>) -> String {
+fn overload_text(status: StatusCode, refusal: Option<&ProviderError>) -> String {
     match refusal {
         Some(refusal) => format!("HTTP status {status}: {refusal}"),
         None => format!("HTTP status {status}"),

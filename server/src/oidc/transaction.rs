@@ -58,7 +58,7 @@ impl Transaction {
             pkce_verifier: random_token()?,
             provider,
             redirect_uri: options.redirect_uri.clone(),
-            scopes: options.scopes.clone().unwrap_or_else(|| scopes.to_vec()),
+            scopes: scopes.iter().chain(&options.further_scopes).cloned().collect(),
             prompt: options.prompt,
             max_age_seconds: max_age.map(|age| age.min(MAX_MAX_AGE).num_seconds()),
             auth_context: options.auth_context.clone(),

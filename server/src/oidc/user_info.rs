@@ -69,8 +69,12 @@ impl OidcClient {
     }
 
     async fn ask_user_info(&self, endpoint: &Url, access_token: &str) -> Result<Map<String, Value>, OidcError> {
-        let unavailable =
-            |detail: String| OidcError::Unavailable { endpoint: Endpoint::UserInfo, detail, retry_after: None };
+        let unavailable = |detail: String| OidcError::Unavailable {
+            endpoint: Endpoint::UserInfo,
+            detail,
+            retry_after: None,
+            said: None,
+        };
         let request = Request::get(endpoint.as_str())
             .header(ACCEPT, "application/json")
             .header(AUTHORIZATION, format!("Bearer {access_token}"))

@@ -10,6 +10,7 @@ use futures_util::StreamExt as _;
 
 use super::{VaultError, due_at, micros, open, seal, spread};
 use crate::config::OnGrantRevoked;
+use crate::consent::page_scopes_of;
 use crate::db::{DbError, to_end};
 use crate::models::{Grant, GrantFailure, NewAuditEvent, RefreshedGrant, SessionRecord, User};
 use crate::oidc::{RefreshError, RefreshRequest, TokenSet};
@@ -100,13 +101,21 @@ pub async fn refresh_grant(state: &AppState, mut grant: Grant) -> Result<Refresh
     // The call may have used the refresh token up: its result must be written, whoever waits.
     to_end(async move {
         let claims = Some(grant.challenge.as_str()).filter(|claims| !claims.is_empty());
-        let request = RefreshRequest { claims, ..RefreshRequest::default() };
+        let scopes = scopes_to_ask(&state, &grant);
+        let request = RefreshRequest { claims, scopes: scopes.as_deref() };
         match state.oidc.refresh(&identity, &tokens, request).await {
             Ok(fresh) => succeeded(&state, grant, &fresh).await,
             Err(error) => failed(&state, grant, user, error).await,
         }
     })
     .await
+}
+
+/// The settings' scopes and those that pages asked for beyond them, with Entra ID; other providers give what was granted.
+fn scopes_to_ask(state: &AppState, grant: &Grant) -> Option<Vec<String>> {
+    let settings = &state.config.provider.scopes;
+    let further = page_scopes_of(grant.scopes.split(' '), settings).map(str::to_owned);
+    state.oidc.is_entra().then(|| settings.iter().cloned().chain(further).collect())
 }
 
 /// Longer than the call can take, so that a lease never ends under a call.

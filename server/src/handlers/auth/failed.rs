@@ -4,6 +4,7 @@ use askama::Template as _;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse as _, Response};
 
+use super::CALLBACK_PATH;
 use crate::error::AppError;
 use crate::handlers::frame;
 use crate::oidc::{OidcError, Retry, Who};
@@ -23,13 +24,15 @@ pub(super) fn failure_detail(error: &OidcError) -> Vec<(&'static str, String)> {
     detail
 }
 
-/// The sign-in-failed page: what happened, who can fix it, what to do, ids to copy.
+/// The sign-in-failed page: what happened, who can fix it, what to do, ids to copy. Whoever is signed in all the same can
+/// go on without the permission that they were asked for.
 pub(super) fn failed_page(
     state: &AppState,
     headers: &HeaderMap,
     request_id: &str,
     error: &OidcError,
     fields: &SignInFields,
+    is_signed_in: bool,
 ) -> Result<Response, AppError> {
     let advice = error.advice();
     let provider_error = error.provider_error();
@@ -45,6 +48,7 @@ pub(super) fn failed_page(
     if advice.retry == Retry::OtherAccount {
         request.prompt = Some("select_account");
     }
+    let approval_url = (advice.retry == Retry::Approval).then(|| approval_url(state, &fields)).flatten();
     let page = SignInFailedPage {
         frame: frame(headers),
         title: advice.title,
@@ -52,6 +56,8 @@ pub(super) fn failed_page(
         fixer: fixer(advice.who, error.is_outage()),
         remedy: advice.what_to_do,
         request,
+        approval_url: approval_url.as_deref(),
+        way_back: fields.scope().filter(|_| is_signed_in).map(|_| fields.next()),
         reference: Reference {
             request_id,
             trace_id: text(|error| &error.trace_id),
@@ -66,6 +72,12 @@ pub(super) fn failed_page(
         _ => StatusCode::BAD_REQUEST,
     };
     Ok((status, Html(page.render()?)).into_response())
+}
+
+/// Where an administrator approves what this sign-in asked for.
+fn approval_url(state: &AppState, fields: &SignInFields) -> Option<String> {
+    let redirect_uri = state.config.public_url.with_path(CALLBACK_PATH);
+    state.oidc.admin_consent_url(&redirect_uri, fields.scope()).map(String::from)
 }
 
 fn fixer(who: Who, passes: bool) -> Fixer {
@@ -103,6 +115,8 @@ pub(super) fn refused_page(
         fixer: Fixer::Administrator,
         remedy: "Ask an administrator of this application, and give them the request id. If you have another account, sign in with that.",
         request: SignInRequest { next: Some(next), prompt: Some("select_account"), ..SignInRequest::default() },
+        approval_url: None,
+        way_back: None,
         reference: Reference { request_id, code: refusal.reason(), ..Reference::default() },
     };
     Ok((StatusCode::FORBIDDEN, Html(page.render()?)).into_response())

@@ -97,7 +97,7 @@ async fn core_11_consent_is_asked_for_while_no_grant_is_stored() {
         (generic(), ask(None, false), None),
         (generic(), ask(Some(Prompt::Login), true), Some("login consent")),
         (generic(), ask(Some(Prompt::None), true), Some("none")),
-        (generic(), BeginOptions { scopes: Some(vec!["openid".to_owned()]), ..ask(None, true) }, None),
+        (ProviderConfig { scopes: vec!["openid".to_owned()], ..generic() }, ask(None, true), None),
         (entra(single()), ask(None, true), None),
     ];
     for (config, options, expected) in cases {

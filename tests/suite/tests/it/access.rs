@@ -97,6 +97,7 @@ const ROUTES: &[Route] = &[
     ("/auth/front-channel-logout", Everyone, PAGE),
     ("/auth/back-channel-logout", Everyone, ACT),
     ("/theme", Everyone, ACT),
+    ("/csp-reports", Everyone, &act(415)),
     ("/profile", SignedIn, PAGE),
     ("/profile/photo", SignedIn, NO_PAGE),
     ("/profile/sessions/{id}/end", SignedIn, ACT),
@@ -105,7 +106,7 @@ const ROUTES: &[Route] = &[
     ("/admin/users", Admins, PAGE),
     ("/admin/users.csv", Admins, PAGE),
     ("/admin/audit.csv", Admins, PAGE),
-    ("/admin/users/bulk", Admins, &[("GET", 400, 400), ("POST", 400, 400)]),
+    ("/admin/users/bulk", Admins, &[("GET", 303, 303), ("HEAD", 400, 400), ("POST", 400, 400)]),
     ("/admin/users/{id}", Admins, NO_PAGE),
     ("/admin/sessions", Admins, PAGE),
     ("/admin/groups", Admins, PAGE),
@@ -239,6 +240,7 @@ fn v_8_2_1_the_table_has_every_route_of_the_router() {
         concat!(include_str!("../../../../server/src/router.rs"), include_str!("../../../../server/src/api.rs"),);
     let constant = |name: &str| match name {
         "auth::CALLBACK_PATH" => server::handlers::auth::CALLBACK_PATH,
+        "REPORTS" => server::middleware::security_headers::REPORTS,
         "sign_out::SIGNED_OUT_PATH" => server::handlers::sign_out::SIGNED_OUT_PATH,
         _ => panic!("{name} is no path that this test knows"),
     };

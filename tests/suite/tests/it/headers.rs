@@ -1,7 +1,7 @@
 //! The headers and cookies of every kind of response, over the whole application behind https.
 
 use entra_emulator::Endpoint;
-use suite::{Browser, Page, TestApp};
+use suite::{Browser, LogMark, Page, TestApp};
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const SAME_ORIGIN: (&str, &str) = ("sec-fetch-site", "same-origin");
@@ -243,4 +243,63 @@ async fn every_auth_address_shares_one_allowance_per_client() {
         assert_eq!(answer.header("retry-after"), "900", "{path}");
     }
     browser.get("/").await.assert_status(200);
+}
+
+/// The sources of `form-action`.
+fn form_action(page: &Page) -> String {
+    let policy = page.header("content-security-policy");
+    let (_, sources) = policy.split_once("form-action ").expect("form-action");
+    sources.split(';').next().expect("sources").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn h_06_a_sign_in_for_an_organisation_may_lead_on_to_its_own_provider() {
+    let app = TestApp::start().await;
+    let ordinary = form_action(&app.browser().get("/auth/sign-in").await);
+    assert_eq!(ordinary, format!("'self' {}", app.emulator.authority()));
+    let federated = form_action(&app.browser().get("/auth/sign-in?domain_hint=contoso.example").await);
+    assert_eq!(federated, format!("{ordinary} http:"), "the scheme of the provider");
+    let blank = form_action(&app.browser().get("/auth/sign-in?domain_hint=%20").await);
+    assert_eq!(blank, ordinary);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v_3_4_7_violations_of_the_policy_are_reported_and_logged_without_codes() {
+    let log = LogMark::here();
+    let app = TestApp::start().await;
+    let page = app.browser().get("/").await;
+    assert_eq!(page.header("reporting-endpoints"), "csp=\"/csp-reports\"");
+    let policy = page.header("content-security-policy");
+    assert!(policy.contains("; report-uri /csp-reports; report-to csp;"), "{policy}");
+
+    let new = r#"[{"type":"csp-violation","age":1,"url":"x","user_agent":"x","body":{"documentURL":
+        "http://localhost/auth/callback?code=1.AXoA_secret","blockedURL":"https://new.example/a.js?token=1.AXoA_secret",
+        "effectiveDirective":"script-src-elem"}},{"type":"deprecation","body":{"documentURL":"http://localhost/deprecated"}}]"#;
+    let old = r#"{"csp-report":{"document-uri":"http://localhost/old","blocked-uri":"inline","violated-directive":
+        "style-src-attr","effective-directive":"style-src-attr\r\nforged"}}"#;
+    for (kind, body, status) in [
+        ("application/reports+json", new, 204),
+        ("application/csp-report", old, 204),
+        ("application/csp-report; charset=utf-8", old, 204),
+        ("application/reports+json", "[]", 204),
+        ("application/reports+json", r#"[{"type":"csp-violation","body":7}]"#, 204),
+        ("application/reports+json", "{", 400),
+        ("application/csp-report", "[]", 400),
+        ("application/json", new, 415),
+        ("text/plain", new, 415),
+    ] {
+        // Browsers send reports by themselves: no cookie, and from whatever site the document was.
+        let headers = [("content-type", kind), ("sec-fetch-site", "cross-site")];
+        let answer = app.browser().post_raw("/csp-reports", body.to_owned(), &headers).await;
+        answer.assert_status(status);
+        assert!(set_cookies(&answer).is_empty());
+    }
+    let big = "x".repeat(70_000);
+    let headers = [("content-type", "application/csp-report")];
+    app.browser().post_raw("/csp-reports", big, &headers).await.assert_status(413);
+    log.assert_has("https://new.example/a.js\"");
+    log.assert_has("script-src-elem");
+    log.assert_has("style-src-attrforged");
+    log.assert_no_token();
+    assert!(!log.since().contains("deprecated"));
 }
