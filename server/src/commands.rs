@@ -16,7 +16,7 @@ use crate::http::HttpClient;
 use crate::models::User;
 use crate::serve::{self, ServeError};
 use crate::state::{AppState, BuildError};
-use crate::tokens;
+use crate::{telemetry, tokens};
 
 /// A server-rendered web application behind Microsoft Entra ID.
 #[derive(Debug, Parser)]
@@ -144,7 +144,7 @@ fn fail(text: &str, code: u8) -> ExitCode {
 async fn run(cli: Cli, environment: Environment) -> Result<(), ServeError> {
     match cli.command {
         Some(Command::Serve(settings)) => {
-            start_logging();
+            let _telemetry = telemetry::start();
             serve_with(*settings, &environment).await
         }
         Some(Command::Migrate(settings)) => migrate_with(&settings, &environment).await,
@@ -302,17 +302,6 @@ fn say(text: &str) {
 }
 
 /// Logs to standard error: JSON in release builds, text in debug builds; `RUST_LOG` filters.
-fn start_logging() {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if cfg!(debug_assertions) {
-        builder.init();
-    } else {
-        builder.json().flatten_event(true).init();
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

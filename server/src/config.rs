@@ -44,6 +44,8 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// Where the server listens: `BIND_ADDR`.
     pub bind_addr: SocketAddr,
+    /// Where metrics are served, if at all: `METRICS_ADDR`.
+    pub metrics_addr: Option<SocketAddr>,
     /// Which database: `DATABASE_URL`.
     pub database: DatabaseConfig,
     /// Who signs people in.

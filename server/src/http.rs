@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::config::{HttpConfig, is_loopback};
-use crate::crypto;
+use crate::{crypto, metrics, telemetry};
 
 /// The most bytes of an answer that needs no more: 1 MiB.
 pub const DEFAULT_LIMIT: usize = 1024 * 1024;
@@ -187,10 +187,24 @@ impl HttpClient {
         let mut request = checked(request)?;
         *request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
         let host = request.url().host_str().unwrap_or_default().to_owned();
+        telemetry::pass_on(request.headers_mut());
+        let started = Instant::now();
+        let outcome = self.complete(request, &host, limit).await;
+        let status = outcome.as_ref().ok().map(|response| response.status().as_u16());
+        metrics::call(&host, status, started.elapsed());
+        outcome
+    }
+
+    async fn complete(
+        &self,
+        request: reqwest::Request,
+        host: &str,
+        limit: usize,
+    ) -> Result<Response<Vec<u8>>, HttpError> {
         let response = self.client.execute(request).await;
-        let response = response.map_err(|error| HttpError::from_exchange(&host, &error))?;
+        let response = response.map_err(|error| HttpError::from_exchange(host, &error))?;
         let (status, headers) = (response.status(), response.headers().clone());
-        let mut complete = Response::new(read(response, &host, limit).await?);
+        let mut complete = Response::new(read(response, host, limit).await?);
         *complete.status_mut() = status;
         *complete.headers_mut() = headers;
         Ok(complete)

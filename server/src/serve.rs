@@ -12,6 +12,7 @@ use crate::config::problems::Problems;
 use crate::config::settings::Settings;
 use crate::db::{DbError, migrate};
 use crate::jobs;
+use crate::metrics;
 use crate::router;
 use crate::state::{AppState, BuildError};
 
@@ -92,6 +93,10 @@ pub async fn serve(state: AppState, dev: Option<DevSignIn>) -> Result<(), ServeE
     let address = state.config.bind_addr;
     let io = |source| ServeError::Io { what: format!("listening on {address} (BIND_ADDR)"), source };
     let listener = TcpListener::bind(address).await.map_err(io)?;
+    if let Some(address) = state.config.metrics_addr {
+        let io = |source| ServeError::Io { what: format!("listening on {address} (METRICS_ADDR)"), source };
+        metrics::listen(&state, address).await.map_err(io)?;
+    }
     jobs::start(&state);
     announce(&state, dev.as_ref());
     let service = router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();

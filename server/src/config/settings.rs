@@ -29,6 +29,12 @@ pub struct Settings {
     #[arg(long, env, hide_env_values = true, help_heading = WEB, default_value = "127.0.0.1:3000")]
     pub bind_addr: Option<String>,
 
+    /// Address and port of a listener of its own for Prometheus, for example `127.0.0.1:9464`; none by default.
+    ///
+    /// `/metrics` is served there alone, to everybody who can reach it: keep it inside.
+    #[arg(long, env, hide_env_values = true, help_heading = WEB)]
+    pub metrics_addr: Option<String>,
+
     /// Networks of the reverse proxies whose forwarded headers count: CIDRs or addresses, comma-separated.
     #[arg(long, env, hide_env_values = true, help_heading = WEB)]
     pub trusted_proxies: Option<String>,
@@ -267,7 +273,7 @@ impl Settings {
     /// Name and value of each setting.
     pub(super) fn values(&self) -> Vec<(String, Option<&str>)> {
         fields!(self;
-            public_url bind_addr trusted_proxies auth_rate_limit login_exempt_paths database_url audit_retention
+            public_url bind_addr metrics_addr trusted_proxies auth_rate_limit login_exempt_paths database_url audit_retention
             entra_tenant_id entra_allowed_tenants entra_client_id entra_client_secret entra_client_secret_file
             entra_client_certificate_file entra_client_key_file entra_federated_token_file entra_authority graph_url
             entra_scopes entra_response_mode oidc_issuer clock_leeway session_idle_timeout session_absolute_timeout

@@ -142,6 +142,8 @@ const REFUSED: &[(&[Pair], &[&str])] = &[
     (&[("BIND_ADDR", "localhost:3000")], &["BIND_ADDR"]),
     (&[("BIND_ADDR", "127.0.0.1")], &["BIND_ADDR"]),
     (&[("BIND_ADDR", ":3000")], &["BIND_ADDR"]),
+    (&[("METRICS_ADDR", "9464")], &["METRICS_ADDR"]),
+    (&[("METRICS_ADDR", "127.0.0.1:3000"), ("BIND_ADDR", "127.0.0.1:3000")], &["METRICS_ADDR", "BIND_ADDR"]),
     (&[("TRUSTED_PROXIES", "10.0.0.0/33")], &["TRUSTED_PROXIES"]),
     (&[("TRUSTED_PROXIES", "10.0.0.1, proxy.example.com")], &["TRUSTED_PROXIES"]),
     (&[("AUTH_RATE_LIMIT", "60")], &["AUTH_RATE_LIMIT"]),

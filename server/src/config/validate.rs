@@ -1,5 +1,7 @@
 //! From [`Settings`] to [`Config`]: every part is read before any is missed, so that all problems come at once.
 
+use std::net::SocketAddr;
+
 use super::build::Build;
 use super::dotenv::Environment;
 use super::parse::{self, DAY, MINUTE, SECOND};
@@ -87,6 +89,7 @@ impl Settings {
 fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
     let public_url = public_url(reader);
     let bind_addr = reader.parse("BIND_ADDR", parse::socket_address);
+    let metrics_addr = metrics_addr(reader);
     let trusted_proxies = reader.list("TRUSTED_PROXIES", parse::networks);
     let auth_rate_limit = auth_rate_limit(reader, public_url.as_ref());
     let login_exempt_paths = reader.list("LOGIN_EXEMPT_PATHS", parse::exempt_paths);
@@ -104,6 +107,7 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
     Some(Config {
         public_url: public_url?,
         bind_addr: bind_addr?,
+        metrics_addr: metrics_addr?,
         database: database?,
         provider: provider?,
         graph_url: graph_url.filter(|_| has_graph),
@@ -126,6 +130,18 @@ fn public_url(reader: &mut Reader<'_>) -> Option<PublicUrl> {
         reader.parse("PUBLIC_URL", |_| urls::check_redirect_uri(&public_url))?;
     }
     Some(public_url)
+}
+
+/// Never the public listener: what is counted is not for everybody.
+fn metrics_addr(reader: &mut Reader<'_>) -> Option<Option<SocketAddr>> {
+    if reader.given("METRICS_ADDR").is_none() {
+        return Some(None);
+    }
+    let address = reader.parse("METRICS_ADDR", parse::socket_address)?;
+    if reader.given("BIND_ADDR").is_some_and(|public| public.trim() == address.to_string()) {
+        return reader.refuse(["METRICS_ADDR", "BIND_ADDR"], "must differ: metrics are not for the public");
+    }
+    Some(Some(address))
 }
 
 /// Off by default on a developer's machine, where everything comes from one address.

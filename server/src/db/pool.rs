@@ -61,6 +61,16 @@ impl Database {
         self.readers.get().await.map_err(|error| DbError::Unavailable(error.to_string()))
     }
 
+    /// How the pools fare, by name.
+    #[must_use]
+    pub fn status(&self) -> Vec<(&'static str, deadpool::Status)> {
+        let mut pools = vec![("main", self.pool.status())];
+        if cfg!(feature = "sqlite") {
+            pools.push(("readers", self.readers.status()));
+        }
+        pools
+    }
+
     /// Closes all connections; later calls fail.
     pub fn close(&self) {
         self.pool.close();

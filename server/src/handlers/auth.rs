@@ -15,6 +15,7 @@ use crate::consent::page_scopes_of;
 use crate::crypto::digest;
 use crate::error::AppError;
 use crate::graph_sync;
+use crate::metrics;
 use crate::middleware::client::ClientInfo;
 use crate::middleware::request_id::RequestId;
 use crate::middleware::security_headers::FederatedForms;
@@ -327,7 +328,10 @@ async fn signed_in(
     let input = SyncInput { sign_in, groups, client: caller.client.clone(), request_id: caller.request_id.clone() };
     let sign_in = input.sign_in.clone();
     match user_sync::sync(state, input).await.map_err(AppError::from)? {
-        SyncOutcome::Refused(refusal) => refused_page(&caller.headers, &caller.request_id, refusal, next),
+        SyncOutcome::Refused(refusal) => {
+            metrics::sign_in(refusal.reason());
+            refused_page(&caller.headers, &caller.request_id, refusal, next)
+        }
         SyncOutcome::SignedIn { user, .. } => {
             let session_id = begin_session(state, caller, &sign_in, &user, old_session).await?;
             let mut conn = state.db.conn().await?;
@@ -338,6 +342,7 @@ async fn signed_in(
                 // What the new permission is for is to be there when the person comes back to the page.
                 let _ = tokio::time::timeout(graph_sync::FIRST_WAIT, fetching).await;
             }
+            metrics::sign_in("signed_in");
             Ok(Redirect::to(next).into_response())
         }
     }
@@ -384,6 +389,7 @@ async fn refuse(
     fields: &SignInFields,
 ) -> Result<Response, AppError> {
     tracing::warn!(reason = error.reason(), %error, "a sign-in was refused");
+    metrics::sign_in(error.reason());
     let event = NewAuditEvent {
         kind: "sign_in.failed",
         address: caller.client.address.to_string(),

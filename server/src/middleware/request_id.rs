@@ -6,11 +6,13 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use axum::extract::Request;
+use axum::extract::{MatchedPath, Request};
 use axum::http::{HeaderName, HeaderValue, Method, Uri};
 use axum::response::Response;
-use tracing::Span;
+use tracing::{Span, field};
 use uuid::Uuid;
+
+use crate::{metrics, telemetry};
 
 use super::client::{self, ClientInfo, TrustedProxies};
 
@@ -48,7 +50,9 @@ pub(super) struct Journal {
     id: String,
     method: Method,
     uri: Uri,
+    route: Option<MatchedPath>,
     address: IpAddr,
+    span: Span,
 }
 
 impl Journal {
@@ -60,21 +64,27 @@ impl Journal {
         let (method, uri, address) = (request.method().clone(), request.uri().clone(), client.address);
         request.extensions_mut().insert(client);
         request.extensions_mut().insert(id.clone());
-        Self { started, id: id.0, method, uri, address }
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        // At the level of errors, so that no filter separates an error from its request.
+        let span = tracing::error_span!("request", request_id = id.0, trace_id = field::Empty);
+        telemetry::continue_trace(&span, request.headers());
+        Self { started, id: id.0, method, uri, route, address, span }
     }
 
-    /// What is logged within belongs to this request. At the level of errors, so that no filter
-    /// separates an error from its request.
+    /// What is logged within belongs to this request.
     pub(super) fn span(&self) -> Span {
-        tracing::error_span!("request", request_id = self.id)
+        self.span.clone()
     }
 
     /// Names the request in the response, and logs it: one line a request; static files and
     /// probes, which come by the second, only when asked for.
     pub(super) fn end(self, response: &mut Response) {
         let Self { id, method, address, .. } = &self;
+        // The line stands in the span, too, which knows the trace.
+        let _entered = self.span.enter();
         let path = bounded(self.uri.path());
         let status = response.status().as_u16();
+        metrics::request(method, self.route.as_ref(), status, self.started.elapsed());
         let duration_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         if is_quiet(path) {
             tracing::debug!(request_id = id, %method, path, status, duration_us, client = %address, "request");

@@ -12,6 +12,7 @@ use super::{VaultError, due_at, micros, open, seal, spread};
 use crate::config::OnGrantRevoked;
 use crate::consent::page_scopes_of;
 use crate::db::{DbError, to_end};
+use crate::metrics;
 use crate::models::{Grant, GrantFailure, NewAuditEvent, RefreshedGrant, SessionRecord, User};
 use crate::oidc::{RefreshError, RefreshRequest, TokenSet};
 use crate::state::AppState;
@@ -37,6 +38,19 @@ pub enum RefreshOutcome {
     NeedsSignIn,
     /// Somebody else holds the lease, or the grant is gone.
     Lost,
+}
+
+impl RefreshOutcome {
+    /// For metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Refreshed => "refreshed",
+            Self::Retrying => "retrying",
+            Self::NeedsSignIn => "needs_sign_in",
+            Self::Lost => "lost",
+        }
+    }
 }
 
 /// Refreshes every grant that is due now; returns how many were refreshed.
@@ -82,7 +96,12 @@ async fn refresh_logged(state: &AppState, grant: Grant) -> RefreshOutcome {
 ///
 /// # Errors
 /// [`DbError`] when the result cannot be written; the lease then runs out by itself.
-pub async fn refresh_grant(state: &AppState, mut grant: Grant) -> Result<RefreshOutcome, DbError> {
+pub async fn refresh_grant(state: &AppState, grant: Grant) -> Result<RefreshOutcome, DbError> {
+    let outcome = leased_refresh(state, grant).await;
+    outcome.inspect(|outcome| metrics::refresh(*outcome))
+}
+
+async fn leased_refresh(state: &AppState, mut grant: Grant) -> Result<RefreshOutcome, DbError> {
     let mut conn = state.db.conn().await?;
     let until = state.clock.now_utc() + lease_time(state.config.http.timeout);
     if !grant.lease(&mut conn, until).await? {

@@ -77,10 +77,12 @@ async fn every_job_runs_at_the_start_and_the_refresh_can_be_woken() {
     app.sign_in("member1").await;
     app.advance(19);
     app.emulator.control().advance_clock(19);
-    app.state.jobs.wake(jobs::REFRESH);
+    // Whichever run comes first after this moment refreshes the grant: the second one has ended after it.
     let refresh = || app.state.jobs.list().into_iter().find(|job| job.name == jobs::REFRESH).expect("the job");
-    while refresh().last_result.is_none() {
-        tokio::task::yield_now().await;
+    let runs = refresh().runs;
+    for further in 1..=2 {
+        app.state.jobs.wake(jobs::REFRESH);
+        after_run(&app, jobs::REFRESH, runs + further).await;
     }
     assert_eq!(refresh().last_result.map(|(_, result)| result).as_deref(), Some("1 refreshed"));
 }

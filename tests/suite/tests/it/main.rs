@@ -16,6 +16,7 @@ mod headers;
 mod hooks;
 mod identity;
 mod jobs;
+mod metrics;
 mod navigation;
 mod operations;
 mod profile;

@@ -1,0 +1,187 @@
+//! What operators' monitoring collects: counters and durations as they happen, gauges when asked.
+//!
+//! With `METRICS_ADDR` they are served in Prometheus' text format on that listener alone, never on the public one.
+//! Without it nothing is counted at all. Labels have few values: route templates, never paths, and no person's data.
+//! `docs/grafana/dashboard.json` is a dashboard of them.
+
+use std::net::SocketAddr;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{MatchedPath, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+
+use crate::db::DbError;
+use crate::jobs::JobStatus;
+use crate::models::{Grant, GrantFilter, SessionRecord};
+use crate::panics;
+use crate::state::AppState;
+use crate::tokens::RefreshOutcome;
+
+const REQUESTS: &str = "http_server_request_duration_seconds";
+const CALLS: &str = "http_client_request_duration_seconds";
+const SIGN_INS: &str = "sign_ins_total";
+const REFRESHES: &str = "token_refreshes_total";
+const GRANTS: &str = "grants";
+const GRANTS_DUE: &str = "grants_next_due_seconds";
+const SESSIONS: &str = "sessions";
+const CONNECTIONS: &str = "database_connections";
+const JOB_RUNS: &str = "job_runs_total";
+const JOB_FAILURES: &str = "job_failures_total";
+const JOB_DURATION: &str = "job_duration_seconds";
+const JOB_LAST_RUN: &str = "job_last_run_timestamp_seconds";
+const PANICS: &str = "panics_total";
+const PROVIDER: &str = "provider_up";
+
+/// Upper ends of the durations' buckets, in seconds: from a cached page to a call that times out.
+const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
+
+/// The recorder of the process, once somebody has asked for it.
+static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+
+/// Begins to count, for the whole process. Doing it twice does no harm.
+///
+/// # Errors
+/// [`BuildError`] when another recorder is installed.
+pub fn start() -> Result<(), BuildError> {
+    if RECORDER.get().is_some() {
+        return Ok(());
+    }
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &BUCKETS)?;
+    let handle = builder.install_recorder()?;
+    describe();
+    let _ = RECORDER.set(handle);
+    Ok(())
+}
+
+fn is_on() -> bool {
+    RECORDER.get().is_some()
+}
+
+fn describe() {
+    describe_histogram!(REQUESTS, Unit::Seconds, "Requests served, by method, route template and status");
+    describe_histogram!(CALLS, Unit::Seconds, "Outgoing calls, by host and status (`error` without an answer)");
+    describe_counter!(SIGN_INS, "Sign-ins that came back from the provider, by outcome");
+    describe_counter!(REFRESHES, "Refreshes of grants, by outcome");
+    describe_gauge!(GRANTS, "Stored grants, by state");
+    describe_gauge!(GRANTS_DUE, Unit::Seconds, "Time until the next refresh is due; negative when it is overdue");
+    describe_gauge!(SESSIONS, "Live sessions");
+    describe_gauge!(CONNECTIONS, "Connections of the pools, by pool and state; `waiting` are requests for one");
+    describe_counter!(JOB_RUNS, "Runs of background jobs that have ended, by job");
+    describe_counter!(JOB_FAILURES, "Those that failed or panicked, by job");
+    describe_gauge!(JOB_DURATION, Unit::Seconds, "How long the last run took, by job");
+    describe_gauge!(JOB_LAST_RUN, Unit::Seconds, "When the last run began, by job");
+    describe_counter!(PANICS, "Panics that were caught");
+    describe_gauge!(PROVIDER, "Whether the provider's metadata, keys and token endpoint work: 1 or 0");
+}
+
+/// A request was answered.
+pub(crate) fn request(method: &axum::http::Method, route: Option<&MatchedPath>, status: u16, took: Duration) {
+    if is_on() {
+        // A method that nobody knows is one more label value for whoever makes them up.
+        let method = match method.as_str() {
+            known @ ("GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS") => known.to_owned(),
+            _ => "other".to_owned(),
+        };
+        let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
+        histogram!(REQUESTS, "method" => method, "route" => route, "status" => status.to_string())
+            .record(took.as_secs_f64());
+    }
+}
+
+/// An outgoing call ended; `status` is `None` without a complete answer.
+pub(crate) fn call(host: &str, status: Option<u16>, took: Duration) {
+    if is_on() {
+        let status = status.map_or_else(|| "error".to_owned(), |status| status.to_string());
+        histogram!(CALLS, "host" => host.to_owned(), "status" => status).record(took.as_secs_f64());
+    }
+}
+
+/// A browser came back from the provider: `outcome` is `signed_in` or the reason of a refusal.
+pub(crate) fn sign_in(outcome: &'static str) {
+    if is_on() {
+        counter!(SIGN_INS, "outcome" => outcome).increment(1);
+    }
+}
+
+/// A refresh ended.
+pub(crate) fn refresh(outcome: RefreshOutcome) {
+    if is_on() {
+        counter!(REFRESHES, "outcome" => outcome.name()).increment(1);
+    }
+}
+
+/// Serves `/metrics` on `METRICS_ADDR` until the shutdown.
+///
+/// # Errors
+/// When the address cannot be had.
+pub(crate) async fn listen(state: &AppState, address: SocketAddr) -> std::io::Result<()> {
+    start().map_err(std::io::Error::other)?;
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    let (service, shutdown) = (routes(state.clone()), state.shutdown.clone());
+    state.tasks.spawn(async move {
+        let served = axum::serve(listener, service).with_graceful_shutdown(async move { shutdown.cancelled().await });
+        let _ = served.await;
+    });
+    tracing::info!(%address, "metrics are served at /metrics");
+    Ok(())
+}
+
+/// The routes of the listener.
+pub fn routes(state: AppState) -> Router {
+    Router::new().route("/metrics", get(scrape)).with_state(state)
+}
+
+async fn scrape(State(state): State<AppState>) -> impl IntoResponse {
+    if let Err(error) = stored(&state).await {
+        tracing::warn!(%error, "the metrics of the database are missing");
+    }
+    gauge!(PROVIDER).set(f64::from(u8::from(state.oidc.status().is_ready())));
+    counter!(PANICS).absolute(panics::count());
+    state.jobs.list().iter().for_each(job);
+    for (pool, status) in state.db.status() {
+        let waiting = status.waiting;
+        for (name, count) in [("size", status.size), ("available", status.available), ("waiting", waiting)] {
+            gauge!(CONNECTIONS, "pool" => pool, "state" => name).set(whole(count));
+        }
+        gauge!(CONNECTIONS, "pool" => pool, "state" => "max").set(whole(status.max_size));
+    }
+    let text = RECORDER.get().map(PrometheusHandle::render).unwrap_or_default();
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4")], text)
+}
+
+/// What only the database knows.
+async fn stored(state: &AppState) -> Result<(), DbError> {
+    let mut conn = state.db.conn().await?;
+    for (name, filter) in [
+        ("live", GrantFilter::Live),
+        ("retrying", GrantFilter::Retrying),
+        ("expiring", GrantFilter::Expiring),
+        ("needs_sign_in", GrantFilter::NeedsSignIn),
+    ] {
+        gauge!(GRANTS, "state" => name).set(whole(Grant::count(&mut conn, filter).await?));
+    }
+    let next = Grant::next_due(&mut conn).await?.map(|at| at - state.clock.now_utc());
+    gauge!(GRANTS_DUE).set(next.map_or(0.0, |left| whole(left.num_seconds())));
+    gauge!(SESSIONS).set(whole(SessionRecord::count_live(&mut conn, state.live_at()).await?));
+    Ok(())
+}
+
+fn job(job: &JobStatus) {
+    counter!(JOB_RUNS, "job" => job.name).absolute(job.runs);
+    counter!(JOB_FAILURES, "job" => job.name).absolute(job.failures);
+    gauge!(JOB_DURATION, "job" => job.name).set(job.duration.as_secs_f64());
+    let last_run = job.last_run.map_or(0, |at| at.and_utc().timestamp());
+    gauge!(JOB_LAST_RUN, "job" => job.name).set(whole(last_run));
+}
+
+/// A count as Prometheus takes it: exact up to 2^53.
+#[expect(clippy::cast_precision_loss, reason = "no count here comes near 2^53")]
+fn whole(count: impl TryInto<i64>) -> f64 {
+    count.try_into().unwrap_or(i64::MAX) as f64
+}
