@@ -25,15 +25,17 @@ pub const REPORTS: &str = "/csp-reports";
 /// Two years, as the HSTS preload list asks for at least one.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// Where browsers tell of what the policy stopped (Reporting API). They heed it over https alone, and then ignore the
+/// policy's `report-uri`; so over http, in development, that is all there is.
+const REPORTING_ENDPOINTS: (HeaderName, HeaderValue) =
+    (HeaderName::from_static("reporting-endpoints"), HeaderValue::from_static("csp=\"/csp-reports\""));
 const DENY: HeaderValue = HeaderValue::from_static("DENY");
 
 /// So many headers are set on a response, with the request id.
 const HEADERS: usize = 11;
 
 /// What is the same for every response.
-static FIXED: [(HeaderName, HeaderValue); 6] = [
-    // Where browsers tell of what the policy stopped (Reporting API; the policy names the same address for older ones).
-    (HeaderName::from_static("reporting-endpoints"), HeaderValue::from_static("csp=\"/csp-reports\"")),
+static FIXED: [(HeaderName, HeaderValue); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     // Nothing leaves to other sites, so no code or state either; our own forms keep their Origin and Referer.
     (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
@@ -125,8 +127,8 @@ impl SecurityHeaders {
         };
         Self {
             https: settings.https,
-            policy: PolicyTemplate::new(&form_action, "'none'"),
-            logout_policy: PolicyTemplate::new(&form_action, &framers),
+            policy: PolicyTemplate::new(settings.https, &form_action, "'none'"),
+            logout_policy: PolicyTemplate::new(settings.https, &form_action, &framers),
             further_origins: settings.further_origins.clone(),
             any_provider: if settings.form_action.iter().any(|url| url.starts_with("http:")) {
                 "http:"
@@ -148,6 +150,7 @@ impl SecurityHeaders {
         headers.remove(header::SERVER);
         if self.https {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+            headers.insert(REPORTING_ENDPOINTS.0, REPORTING_ENDPOINTS.1);
         }
         let policy = if may_be_framed {
             headers.remove(header::X_FRAME_OPTIONS);
@@ -172,10 +175,11 @@ struct PolicyTemplate {
 }
 
 impl PolicyTemplate {
-    fn new(form_action: &str, frame_ancestors: &str) -> Self {
+    fn new(https: bool, form_action: &str, frame_ancestors: &str) -> Self {
+        let report_to = if https { " report-to csp;" } else { "" };
         let after = format!(
             "' 'strict-dynamic' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; object-src 'none'; \
-             base-uri 'none'; frame-ancestors {frame_ancestors}; report-uri {REPORTS}; report-to csp; form-action {form_action}"
+             base-uri 'none'; frame-ancestors {frame_ancestors}; report-uri {REPORTS};{report_to} form-action {form_action}"
         );
         Self { before: "default-src 'self'; script-src 'nonce-", after }
     }

@@ -81,13 +81,13 @@ export async function startServer(settings, port) {
   return { origin, ...running };
 }
 
-/** Starts the Entra emulator on `127.0.0.1`: another site than the application's `localhost`. */
-export async function startEmulator() {
+/** Starts the Entra emulator, with further `args`, on `127.0.0.1`: another site than the application's `localhost`. */
+export async function startEmulator(args = []) {
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const credentials = { tenant: '11111111-2222-4333-8444-555555555555', client: 'browser-tests', secret: randomBytes(16).toString('hex') };
   const running = await start(required('EMULATOR_BIN'), {
-    args: ['--host', '127.0.0.1', '--port', String(port), '--tenant-id', credentials.tenant, '--client-id', credentials.client],
+    args: ['--host', '127.0.0.1', '--port', String(port), '--tenant-id', credentials.tenant, '--client-id', credentials.client, ...args],
     env: { EMULATOR_CLIENT_SECRET: credentials.secret },
     ready: `${origin}/${credentials.tenant}/v2.0/.well-known/openid-configuration`,
   });

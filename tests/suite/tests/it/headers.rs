@@ -93,6 +93,7 @@ async fn h_08_v_3_4_every_kind_of_response_has_the_headers() {
             ("x-content-type-options", "nosniff"),
             ("x-frame-options", "DENY"),
             ("referrer-policy", "same-origin"),
+            ("reporting-endpoints", "csp=\"/csp-reports\""),
             ("cross-origin-opener-policy", "same-origin"),
             ("cross-origin-resource-policy", "same-origin"),
             ("server", ""),
@@ -101,6 +102,8 @@ async fn h_08_v_3_4_every_kind_of_response_has_the_headers() {
         ] {
             assert_eq!(page.header(header), value, "{name}: {header}");
         }
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("; report-uri /csp-reports; report-to csp;"), "v_3_4_7: {name}: {policy}");
         assert!(page.header("permissions-policy").contains("camera=()"), "{name}");
         assert!(!page.header("x-request-id").is_empty(), "{name}");
         let may_be_kept = ["GET /assets/style", "GET /favicon.ico", "GET /api/openapi.json"];
@@ -268,9 +271,9 @@ async fn v_3_4_7_violations_of_the_policy_are_reported_and_logged_without_codes(
     let log = LogMark::here();
     let app = TestApp::start().await;
     let page = app.browser().get("/").await;
-    assert_eq!(page.header("reporting-endpoints"), "csp=\"/csp-reports\"");
     let policy = page.header("content-security-policy");
-    assert!(policy.contains("; report-uri /csp-reports; report-to csp;"), "{policy}");
+    assert!(policy.contains("; report-uri /csp-reports; form-action"), "http: {policy}");
+    assert_eq!(page.header("reporting-endpoints"), "");
 
     let new = r#"[{"type":"csp-violation","age":1,"url":"x","user_agent":"x","body":{"documentURL":
         "http://localhost/auth/callback?code=1.AXoA_secret","blockedURL":"https://new.example/a.js?token=1.AXoA_secret",
