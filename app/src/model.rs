@@ -505,6 +505,31 @@ pub struct Health {
     pub checks: Vec<HealthCheck>,
     /// The background jobs of the instance that answers.
     pub jobs: Vec<JobRow>,
+    /// The directory sync of each tenant; none while it is off.
+    pub directory: Vec<DirectoryRow>,
+}
+
+/// The directory sync of a tenant, as all instances see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DirectoryRow {
+    /// GUID.
+    pub tenant_id: String,
+    /// Whether a round is under way.
+    pub is_running: bool,
+    /// When the last round began, RFC 3339; empty before the first.
+    pub last_run: String,
+    /// When the next round may begin, RFC 3339.
+    pub next_run: String,
+    /// How long the last round took, in words; empty before its end.
+    pub duration: String,
+    /// What the last round came to; empty when it did not come to its end.
+    pub result: String,
+    /// Why the last round failed; empty when it did not.
+    pub error: String,
+    /// How many of how many active users it would disable, when it waits for an administrator.
+    pub held: Option<(u64, u64)>,
+    /// Whether an administrator has let it through, and the next round disables them.
+    pub is_allowed: bool,
 }
 
 /// A background job, as it fares on one instance since its start.

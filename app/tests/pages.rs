@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use app::ResponseStatus;
 use app::backend::{Backend, PageError, provide_backend};
 use app::model::{
-    AuditPage, AuditQuery, Dashboard, EventRow, Flash, FlashKind, GrantRow, GrantState, GraphPart, GraphProfile,
-    GroupPage, GroupRow, Health, HealthCheck, JobRow, Listing, MappingRow, PageContext, Profile, RoleGrant, SessionRow,
-    Theme, UserDetail, UserPage, UserQuery, UserRow, UserStatus, Viewer,
+    AuditPage, AuditQuery, Dashboard, DirectoryRow, EventRow, Flash, FlashKind, GrantRow, GrantState, GraphPart,
+    GraphProfile, GroupPage, GroupRow, Health, HealthCheck, JobRow, Listing, MappingRow, PageContext, Profile,
+    RoleGrant, SessionRow, Theme, UserDetail, UserPage, UserQuery, UserRow, UserStatus, Viewer,
 };
 use async_trait::async_trait;
 use leptos::prelude::*;
@@ -191,7 +191,8 @@ impl Backend for Fake {
     async fn health(&self) -> Result<Health, PageError> {
         let checks = vec![HealthCheck { name: "Provider".to_owned(), ok: false, detail: HOSTILE.to_owned() }];
         let job = JobRow { title: "Refresh of tokens".to_owned(), error: HOSTILE.to_owned(), ..JobRow::default() };
-        self.answer(Health { checks, jobs: vec![job] })
+        let row = DirectoryRow { error: HOSTILE.to_owned(), held: Some((6, 7)), ..DirectoryRow::default() };
+        self.answer(Health { checks, jobs: vec![job], directory: vec![row] })
     }
 }
 

@@ -239,13 +239,14 @@ async fn carry_out(state: &AppState, conn: &mut DbConn, act: &Act, by: &By) -> R
     };
     Ok(match act {
         Act::Disable { user_id } => {
-            let changed = User::set_status(conn, user_id, "disabled").await?;
+            let before = User::find(conn, user_id).await?.map(|user| user.status).unwrap_or_default();
+            let changed = User::disable(conn, user_id).await?;
             let sessions = end_everything(conn, user_id).await?;
-            let detail = vec![("status", "active → disabled".to_owned()), ("sessions_ended", sessions.to_string())];
+            let detail = vec![("status", changed_from(&before, "disabled")), ("sessions_ended", sessions.to_string())];
             done(changed, "user.disabled", user_id, detail)
         }
         Act::Enable { user_id } => {
-            let changed = User::set_status(conn, user_id, "active").await?;
+            let changed = User::enable(conn, user_id).await?;
             done(changed, "user.enabled", user_id, vec![("status", "disabled → active".to_owned())])
         }
         Act::SignOut { user_id } => {
@@ -280,7 +281,7 @@ async fn carry_out(state: &AppState, conn: &mut DbConn, act: &Act, by: &By) -> R
 }
 
 /// Sessions end and grants are forgotten: on disable, and on sign out everywhere.
-async fn end_everything(conn: &mut DbConn, user_id: &str) -> Result<usize, DbError> {
+pub(crate) async fn end_everything(conn: &mut DbConn, user_id: &str) -> Result<usize, DbError> {
     Grant::delete_by_user(conn, user_id).await?;
     Ok(SessionRecord::delete_by_user(conn, user_id).await?)
 }

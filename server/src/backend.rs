@@ -10,14 +10,15 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
 use self::rows::{
-    EVENTS, claim_facts, event_row, grant_row, graph_profile, group_rows, job_row, mapping_row, provider_facts,
-    reasons, role_grants, roles_of_group, setting_mapping_row, unsigned, user_row, user_type,
+    EVENTS, claim_facts, directory_row, event_row, grant_row, graph_profile, group_rows, job_row, mapping_row,
+    provider_facts, reasons, role_grants, roles_of_group, setting_mapping_row, unsigned, user_row, user_type,
 };
 use crate::acts::known_roles;
 use crate::config::ProviderKind;
 use crate::consent::{self, READ_MANAGER};
 use crate::db::{Conn, DbError};
 use crate::device;
+use crate::directory_sync;
 use crate::graph_sync::{self, rfc3339};
 use crate::handlers::health;
 use crate::models::{
@@ -303,7 +304,11 @@ impl ServerBackend {
         let to_row =
             |check: health::Check| HealthCheck { name: check.name.to_owned(), ok: check.ok, detail: check.detail };
         let jobs = self.state.jobs.list().into_iter().map(job_row).collect();
-        Ok(Health { checks: checks.into_iter().map(to_row).collect(), jobs })
+        // The page is of use above all when the database does not answer.
+        let now = self.state.clock.now_utc();
+        let directory = directory_sync::list(&self.state).await.unwrap_or_default();
+        let directory = directory.into_iter().map(|sync| directory_row(sync, now)).collect();
+        Ok(Health { checks: checks.into_iter().map(to_row).collect(), jobs, directory })
     }
 
     fn session_row(&self, session: &SessionRecord, user: &User) -> SessionRow {

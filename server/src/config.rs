@@ -69,6 +69,8 @@ pub struct Config {
     pub auth_rate_limit: Option<RateLimit>,
     /// How long audit events are kept: `AUDIT_RETENTION`.
     pub audit_retention: Duration,
+    /// `DIRECTORY_SYNC_INTERVAL`: how often the directory is asked what has changed; `None` when it is off.
+    pub directory_sync_interval: Option<Duration>,
     /// Paths that need no sign-in, matched on whole segments: `LOGIN_EXEMPT_PATHS`.
     pub login_exempt_paths: Vec<String>,
     /// Peers whose forwarded headers count: `TRUSTED_PROXIES`.
@@ -244,6 +246,8 @@ pub struct RegistrationConfig {
     pub accounts: Accounts,
     /// `ENTRA_SCOPES`.
     pub scopes: Vec<String>,
+    /// Whether `DIRECTORY_SYNC_INTERVAL` is on: it needs an application permission.
+    pub directory_sync: bool,
 }
 
 /// The supported account types of a registration (`signInAudience`).

@@ -112,6 +112,8 @@ notices! {
     MappingInvalid = "mapping-invalid", Error, "A mapping needs a group's object id or an app role, and a role of lower-case letters, digits, - and _.";
     /// The setting's own mappings are not changed here.
     MappingOfSetting = "mapping-of-setting", Error, "This mapping comes from the setting ROLE_MAPPING and can be changed there only.";
+    /// After a round of the directory sync was let through.
+    DirectoryAllowed = "directory-allowed", Success, "The next round of the directory sync may disable these users. It begins now.";
     /// After the end of a session.
     SessionEnded = "session-ended", Success, "The session has ended.";
     /// After a refresh.

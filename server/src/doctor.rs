@@ -18,6 +18,8 @@ use x509_cert::der::Decode as _;
 
 use crate::config::{ClientCredential, ProviderKind, Tenant};
 use crate::db::migrate;
+use crate::directory_sync::graph_scope;
+use crate::graph::GraphError;
 use crate::handlers::auth::CALLBACK_PATH;
 use crate::oidc::{OidcError, RedirectUriAnswer};
 use crate::state::AppState;
@@ -81,6 +83,7 @@ pub async fn examine(state: &AppState) -> Vec<Finding> {
             findings.push(clock(state).await);
             findings.push(redirect_uri(state).await);
             findings.push(credential(state).await);
+            findings.extend(directory_sync(state).await);
         }
         Err(error) => findings.push(Finding::refused("discovery", &error)),
     }
@@ -178,6 +181,32 @@ async fn credential(state: &AppState) -> Finding {
         Ok(()) => Finding::ok("credential", format!("{kind}: accepted")),
         Err(error) => Finding::refused("credential", &error),
     }
+}
+
+/// The permission of the directory sync, in each tenant; nothing while the sync is off.
+async fn directory_sync(state: &AppState) -> Option<Finding> {
+    const CHECK: &str = "directory sync";
+    state.config.directory_sync_interval?;
+    let (graph, scope) = (state.graph.as_ref()?, graph_scope(state)?);
+    let tenants = state.oidc.tenants();
+    for tenant in &tenants {
+        let token = match state.oidc.app_token(tenant, &scope).await {
+            Ok(token) => token,
+            Err(error) => return Some(Finding::refused(CHECK, &error)),
+        };
+        if let Err(error) = graph.examine_users_delta(&token).await {
+            let advice = match error {
+                GraphError::Forbidden => {
+                    "Add the application permission User.Read.All of Microsoft Graph and grant admin consent \
+                     (`server entra-setup` has the steps)."
+                }
+                _ => "Check GRAPH_URL and that Microsoft Graph can be reached.",
+            };
+            return Some(Finding::failure(CHECK, format!("{error} in tenant {tenant}"), advice));
+        }
+    }
+    let detail = format!("User.Read.All is granted in {} tenant(s)", tenants.len());
+    Some(Finding::ok(CHECK, detail))
 }
 
 /// What the application may have in its own name at Graph, or without Graph at itself: no cloud's address is

@@ -46,6 +46,7 @@ pub struct Registration {
     accounts: Accounts,
     scopes: Vec<String>,
     has_api: bool,
+    directory_sync: bool,
     role_id: Uuid,
     scope_id: Uuid,
 }
@@ -64,6 +65,7 @@ impl Registration {
             accounts: config.accounts,
             scopes: config.scopes.clone(),
             has_api,
+            directory_sync: config.directory_sync,
             role_id: Uuid::new_v4(),
             scope_id: Uuid::new_v4(),
         }
@@ -203,6 +205,7 @@ mod tests {
             public_url: PublicUrl::new(Url::parse(public_url).expect("a URL")),
             accounts: Accounts::OneTenant,
             scopes: ["openid", "profile", "offline_access", "User.Read"].map(str::to_owned).to_vec(),
+            directory_sync: false,
         };
         Registration::new(&config, title, has_api)
     }
@@ -232,6 +235,16 @@ mod tests {
         for format in [Format::Steps, Format::Az, Format::Terraform] {
             let text = registration.write(format).expect("rendered");
             assert!(!text.contains("access_as_user"), "{format:?}");
+        }
+    }
+
+    #[test]
+    fn g_07_the_directory_sync_asks_for_its_application_permission() {
+        let without = registration("https://app.example.com", "Portal", false);
+        let with = Registration { directory_sync: true, ..without.clone() };
+        for format in [Format::Steps, Format::Az, Format::Terraform] {
+            assert!(with.write(format).expect("rendered").contains("User.Read.All"), "{format:?}");
+            assert!(!without.write(format).expect("rendered").contains("User.Read.All"), "{format:?}");
         }
     }
 

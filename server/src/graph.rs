@@ -1,10 +1,11 @@
 //! Microsoft Graph, as far as this application reads it: the person, their photo, manager and groups.
 //!
-//! Calls are made on behalf of one person with their access token. The token goes to the configured
-//! origin alone; nothing is followed elsewhere. When Graph asks to slow down, no call goes out
+//! Calls are made on behalf of one person with their access token, delta queries with one of the application's own. The
+//! token goes to the configured origin alone; nothing is followed elsewhere. When Graph asks to slow down, no call goes out
 //! until the time is over.
 
 mod challenge;
+mod delta;
 mod model;
 mod pacing;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 use uuid::Uuid;
 
+pub use self::delta::{DeltaPage, DeltaPosition, DirectoryUser};
 pub use self::model::{Group, Manager, Me, Photo};
 
 use self::model::{DirectoryObject, Page, image_type};
@@ -62,6 +64,9 @@ pub enum GraphError {
         /// What was seen.
         detail: String,
     },
+    /// What is known of a delta query is too old: it begins anew (Microsoft Graph, "Use delta query to track changes").
+    #[error("Graph wants the delta query to begin anew")]
+    ResyncRequired,
     /// An answer that must not be used.
     #[error("unexpected answer of Graph: {detail}")]
     Unexpected {
@@ -79,6 +84,7 @@ impl GraphError {
             Self::Forbidden => "graph.forbidden",
             Self::Throttled { .. } => "graph.throttled",
             Self::Unavailable { .. } => "graph.unavailable",
+            Self::ResyncRequired => "graph.resync_required",
             Self::Unexpected { .. } => "graph.unexpected",
         }
     }
@@ -246,6 +252,8 @@ fn request(address: &Url, token: &SecretString, call_id: &str) -> Result<Request
         .header(AUTHORIZATION, format!("Bearer {}", token.expose_secret()))
         .header("client-request-id", call_id)
         .header("return-client-request-id", "true")
+        // Lists in as few pages as Graph gives.
+        .header("prefer", "odata.maxpagesize=999")
         .body(Vec::new())
         .map_err(|_| GraphError::Unexpected { detail: "the access token is not fit for a header" })
 }

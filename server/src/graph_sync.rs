@@ -142,7 +142,7 @@ fn in_words(error: &GraphError) -> String {
         GraphError::Forbidden => "This application may not read this part.",
         GraphError::Throttled { .. } => "Microsoft Graph asked to slow down; it is tried again later.",
         GraphError::Unavailable { .. } => "Microsoft Graph does not answer right now.",
-        GraphError::Unexpected { .. } => "Microsoft Graph answered something unexpected.",
+        GraphError::ResyncRequired | GraphError::Unexpected { .. } => "Microsoft Graph answered something unexpected.",
     }
     .to_owned()
 }

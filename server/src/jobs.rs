@@ -18,21 +18,34 @@ use crate::tokens;
 /// The refresh of grants that are due; [`JobBoard::wake`] takes the name.
 pub const REFRESH: &str = "refresh";
 
+/// The directory sync; [`JobBoard::wake`] takes the name.
+pub const DIRECTORY_SYNC: &str = "directory-sync";
+
 /// Due grants are looked for this often, and at once when one was stored.
 const REFRESH_EVERY: Duration = Duration::from_secs(2);
 /// Rows that are over are deleted this often.
 const PURGE_EVERY: Duration = Duration::from_secs(60);
+/// A round of the directory sync that is due is looked for this often at most and at least.
+const DIRECTORY_SYNC_LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// The provider's metadata and keys are looked after this often; calls are made only when due.
 const WARM_UP_EVERY: Duration = Duration::from_secs(30);
 
 /// Starts every job on the application's task tracker.
 pub fn start(state: &AppState) {
-    for job in all() {
+    for job in all().into_iter().chain(directory_sync(state)) {
         start_job(state, job);
     }
 }
 
-/// Every job of this application.
+/// The directory sync, if it is on. Its rounds are due by the database, once for all instances: each looks often enough.
+fn directory_sync(state: &AppState) -> Option<Job> {
+    let every = (state.config.directory_sync_interval? / 2).clamp(DIRECTORY_SYNC_LOOK.0, DIRECTORY_SYNC_LOOK.1);
+    Some(Job::new(DIRECTORY_SYNC, "Directory sync", every, |state| async move {
+        crate::directory_sync::run_due(&state).await
+    }))
+}
+
+/// Every job that always runs.
 fn all() -> Vec<Job> {
     vec![
         Job::new(REFRESH, "Refresh of tokens", REFRESH_EVERY, |state| async move {

@@ -36,6 +36,7 @@ pub mod defaults;
 #[cfg(all(feature = "dev-entra", debug_assertions))]
 pub mod dev;
 pub mod device;
+pub mod directory_sync;
 pub mod doctor;
 pub mod entra_setup;
 pub mod error;

@@ -12,6 +12,7 @@ use chrono::NaiveDateTime;
 
 mod audit;
 mod cursor;
+mod directory_sync;
 mod grant;
 mod graph_cache;
 mod group;
@@ -23,6 +24,7 @@ mod user;
 
 pub use audit::{AuditEvent, AuditFilter, EventQuery, NewAuditEvent, changed_from};
 pub use cursor::Cursor;
+pub use directory_sync::{DirectorySync, SyncOutcome as DirectorySyncOutcome};
 pub use grant::{Grant, GrantFailure, GrantFilter, NewGrant, RefreshedGrant};
 pub use graph_cache::GraphCache;
 pub use group::{Group, set_memberships};

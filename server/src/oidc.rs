@@ -6,6 +6,7 @@
 //! make a token one for this application, this transaction and an allowed tenant.
 
 mod advice;
+mod app_token;
 mod authorize;
 mod bearer;
 mod cache;
@@ -54,6 +55,7 @@ pub use self::status::{Failure, ProviderStatus, SourceStatus};
 pub use self::tokens::{TokenSet, TokenSetError};
 pub use self::transaction::{TRANSACTION_LIFETIME, Transaction};
 
+use self::app_token::AppTokens;
 use self::credential::Credential;
 use self::id_token::Verifier;
 use self::keys::KeySource;
@@ -80,6 +82,7 @@ struct Inner {
     keys: KeySource,
     credential: Credential,
     token_endpoint: Mutex<SourceStatus>,
+    app_tokens: AppTokens,
 }
 
 impl OidcClient {
@@ -103,6 +106,7 @@ impl OidcClient {
             transport,
             clock,
             token_endpoint: Mutex::default(),
+            app_tokens: AppTokens::default(),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -64,6 +64,7 @@ fn sensitive_acts(state: &AppState) -> Router<AppState> {
         .route("/admin/users/{id}/disable", get(admin::disable_user).post(admin::disable_user))
         .route("/admin/users/{id}/roles", get(admin::change_role).post(admin::change_role))
         .route("/admin/groups/mappings", get(admin::change_mapping).post(admin::change_mapping))
+        .route("/admin/health/directory-sync", get(admin::allow_directory_sync).post(admin::allow_directory_sync))
         .route("/admin/users/bulk", get(admin::act_on_many).post(admin::act_on_many));
     step_up::require(state, (&state.config.admin_acts).into(), routes)
 }

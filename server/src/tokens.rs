@@ -97,7 +97,7 @@ fn due_at(config: &TokenConfig, tokens: &TokenSet) -> Option<NaiveDateTime> {
 }
 
 /// A number in `0..=most`; only spreads load, so any generator serves.
-fn spread(most: i64) -> i64 {
+pub(crate) fn spread(most: i64) -> i64 {
     #[expect(clippy::disallowed_methods, reason = "jitter is no secret")]
     rand::rng().random_range(0..=most.max(0))
 }

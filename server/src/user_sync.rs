@@ -123,7 +123,10 @@ async fn sync_in_txn(state: &AppState, conn: &mut DbConn, input: &SyncInput) -> 
         return Ok(SyncOutcome::Refused(refusal));
     }
     let now = state.clock.now_utc();
-    let fresh = new_user(&state.config, identity, &input.sign_in.claims, now);
+    let mut fresh = new_user(&state.config, identity, &input.sign_in.claims, now);
+    if let Some(known) = known.as_ref().filter(|_| state.config.directory_sync_interval.is_some()) {
+        fresh.keep_untold(known);
+    }
     let user = fresh.upsert(conn).await?;
     sync_roles(state, conn, &user, input).await?;
     let groups = sync_groups(state, conn, &user, input).await?;
@@ -219,7 +222,7 @@ fn new_user(config: &Config, identity: &IdentityKey, claims: &Claims, now: chron
 }
 
 /// Text from a provider as it is stored: no NUL (PostgreSQL refuses it), bounded.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     text.chars().filter(|c| *c != '\0').take(512).collect::<String>().trim().to_owned()
 }
 
@@ -357,7 +360,7 @@ async fn audit(
 }
 
 /// What this sync changed about the person: each column from what to what, and the groups.
-fn changes(known: &User, user: &User, groups: &GroupChanges) -> Vec<(&'static str, String)> {
+pub(crate) fn changes(known: &User, user: &User, groups: &GroupChanges) -> Vec<(&'static str, String)> {
     let external = |user: &User| user.is_external.to_string();
     let pairs = [
         ("upn", known.upn.clone(), user.upn.clone()),

@@ -1,5 +1,6 @@
 DROP TABLE audit_events;
 DROP FUNCTION refuse_change;
+DROP TABLE directory_syncs;
 DROP TABLE graph_cache;
 DROP TABLE grants;
 DROP TABLE used_transactions;

@@ -20,6 +20,8 @@ CREATE TABLE users (
     is_external     BOOLEAN NOT NULL DEFAULT FALSE,
     user_type       TEXT COLLATE "C" NOT NULL CHECK (user_type IN ('member', 'guest')),
     status          TEXT COLLATE "C" NOT NULL CHECK (status IN ('active', 'disabled')),
+    -- Who disabled them last: the directory takes back only what it did itself.
+    disabled_by     TEXT COLLATE "C" NOT NULL DEFAULT '' CHECK (disabled_by IN ('', 'administrator', 'directory')),
     -- Effective roles, sorted, separated by blanks: derived from user_roles in the same transaction.
     roles           TEXT COLLATE "C" NOT NULL DEFAULT '',
     -- Claims of the last verified ID token that are shown on the profile: a JSON object.
@@ -152,6 +154,26 @@ CREATE TABLE graph_cache (
     -- The last try, successful or not.
     tried_at     TIMESTAMP NOT NULL,
     PRIMARY KEY (user_id, part)
+);
+
+-- Where the directory sync of a tenant stands: one row a tenant, leased as grants are.
+CREATE TABLE directory_syncs (
+    tenant_id    TEXT COLLATE "C" PRIMARY KEY NOT NULL,
+    -- Where Graph's delta query goes on; empty before the first complete round.
+    delta_link   TEXT COLLATE "C" NOT NULL DEFAULT '',
+    version      BIGINT NOT NULL DEFAULT 0,
+    leased_until TIMESTAMP,
+    due_at       TIMESTAMP NOT NULL,
+    began_at     TIMESTAMP,
+    ended_at     TIMESTAMP,
+    -- What the last round came to, in words; one of the two is empty.
+    result       TEXT COLLATE "C" NOT NULL DEFAULT '',
+    error        TEXT COLLATE "C" NOT NULL DEFAULT '',
+    failures     INTEGER NOT NULL DEFAULT 0,
+    -- A round that would disable `held` of `held_of` users waits for an administrator, who allows so many.
+    held         BIGINT NOT NULL DEFAULT 0,
+    held_of      BIGINT NOT NULL DEFAULT 0,
+    allowed      BIGINT NOT NULL DEFAULT 0
 );
 
 -- Append-only. Ids are UUIDs of version 7: their order is the order of time. No foreign keys: an

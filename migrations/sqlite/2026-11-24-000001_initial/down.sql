@@ -1,4 +1,5 @@
 DROP TABLE audit_events;
+DROP TABLE directory_syncs;
 DROP TABLE graph_cache;
 DROP TABLE grants;
 DROP TABLE used_transactions;

@@ -1,8 +1,8 @@
 //! From rows of the database to what pages show.
 
 use app::model::{
-    EventRow, GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, JobRow, MappingRow, RoleGrant, UserRow,
-    UserStatus, UserType,
+    DirectoryRow, EventRow, GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, JobRow, MappingRow, RoleGrant,
+    UserRow, UserStatus, UserType,
 };
 use chrono::NaiveDateTime;
 
@@ -10,7 +10,7 @@ use crate::config::RoleRule;
 use crate::graph::{Manager, Me};
 use crate::graph_sync::rfc3339;
 use crate::jobs::JobStatus;
-use crate::models::{AuditEvent, Grant, GraphCache, Group, RoleMapping, User, UserRole};
+use crate::models::{AuditEvent, DirectorySync, Grant, GraphCache, Group, RoleMapping, User, UserRole};
 use crate::tokens;
 
 pub(super) fn unsigned(count: i64) -> u64 {
@@ -35,6 +35,22 @@ pub(super) fn job_row(job: JobStatus) -> JobRow {
         runs: job.runs,
         failures: job.failures,
         panics: job.panics,
+    }
+}
+
+pub(super) fn directory_row(sync: DirectorySync, now: NaiveDateTime) -> DirectoryRow {
+    let time = |at: Option<NaiveDateTime>| at.map(rfc3339).unwrap_or_default();
+    let took = sync.ended_at.zip(sync.began_at).filter(|(ended, began)| ended >= began);
+    DirectoryRow {
+        is_running: sync.is_running(now),
+        last_run: time(sync.began_at),
+        next_run: rfc3339(sync.due_at),
+        duration: took.map(|(ended, began)| format!("{} ms", (ended - began).num_milliseconds())).unwrap_or_default(),
+        held: (sync.held > 0).then(|| (unsigned(sync.held), unsigned(sync.held_of))),
+        is_allowed: sync.held > 0 && sync.allowed == sync.held,
+        tenant_id: sync.tenant_id,
+        result: sync.result,
+        error: sync.error,
     }
 }
 
@@ -154,7 +170,7 @@ pub(super) fn event_row(event: AuditEvent) -> EventRow {
 }
 
 /// Every kind of event with its words.
-pub(super) const EVENTS: [(&str, &str); 21] = [
+pub(super) const EVENTS: [(&str, &str); 23] = [
     ("sign_in.succeeded", "Signed in"),
     ("sign_in.failed", "Sign-in refused"),
     ("sign_out", "Signed out"),
@@ -169,6 +185,8 @@ pub(super) const EVENTS: [(&str, &str); 21] = [
     ("role.revoked", "Role revoked"),
     ("mapping.added", "Role mapping added"),
     ("mapping.removed", "Role mapping removed"),
+    ("directory.held", "Directory sync held back"),
+    ("directory.allowed", "Directory sync allowed to disable users"),
     ("session.ended", "Session ended"),
     ("grant.refreshed", "Tokens refreshed by hand"),
     ("grant.forgotten", "Tokens forgotten"),
@@ -204,7 +222,10 @@ pub(super) fn provider_facts(user: &User) -> Vec<(String, String)> {
         ("Department", &user.department),
     ];
     let known = facts.into_iter().filter(|(_, value)| !value.is_empty());
-    known.map(|(label, value)| (label.to_owned(), value.clone())).collect()
+    let known = known.map(|(label, value)| (label.to_owned(), value.clone()));
+    let account =
+        (user.disabled_by == "directory").then(|| ("Account".to_owned(), "disabled or deleted there".to_owned()));
+    known.chain(account).collect()
 }
 
 /// The kept parts; `for_manager` is the permission without which Graph tells nobody's manager, unless it is granted.

@@ -197,6 +197,13 @@ pub struct Settings {
     #[arg(long, env, hide_env_values = true, help_heading = USERS)]
     pub admin_users: Option<String>,
 
+    /// How often the directory is asked who changed, was disabled or deleted: `1s` to `1d`, or `off`.
+    ///
+    /// Needs the application permission `User.Read.All` of Microsoft Graph with admin consent, in each tenant. Who is
+    /// disabled or deleted there is disabled here at once; who comes back is enabled again.
+    #[arg(long, env, hide_env_values = true, help_heading = USERS, default_value = "off")]
+    pub directory_sync_interval: Option<String>,
+
     /// Age of the sign-in with which roles are granted and revoked and users disabled, at most `90d`; or `off`.
     ///
     /// With an older one the administrator signs in again and comes back to what they wanted to do. Age is counted
@@ -279,7 +286,7 @@ impl Settings {
             entra_scopes entra_response_mode oidc_issuer clock_leeway session_idle_timeout session_absolute_timeout
             token_encryption_keys token_refresh_threshold grant_idle_limit on_grant_revoked create_new_users
             block_guest_users claim_mapping boolean_claim_mapping groups_claim mirror_groups role_mapping admin_users
-            admin_sign_in_max_age admin_auth_context api_audience api_scope http_timeout http_retries extra_ca_file)
+            directory_sync_interval admin_sign_in_max_age admin_auth_context api_audience api_scope http_timeout http_retries extra_ca_file)
     }
 }
 

@@ -262,6 +262,8 @@ const REFUSED: &[(&[Pair], &[&str])] = &[
     (&[("ADMIN_USERS", "contoso.com/9188040d-6c67-4c5b-b112-36a304b66dad")], &["ADMIN_USERS"]),
     (&[GENERIC[0], GENERIC[1], ("ADMIN_USERS", "https://other.example.com#alice")], &["ADMIN_USERS"]),
     (&[GENERIC[0], GENERIC[1], ("ADMIN_USERS", "alice")], &["ADMIN_USERS"]),
+    (&[("DIRECTORY_SYNC_INTERVAL", "2d")], &["DIRECTORY_SYNC_INTERVAL"]),
+    (&[GENERIC[0], GENERIC[1], ("DIRECTORY_SYNC_INTERVAL", "1h")], &["DIRECTORY_SYNC_INTERVAL", "OIDC_ISSUER"]),
     (&[("ADMIN_SIGN_IN_MAX_AGE", "10")], &["ADMIN_SIGN_IN_MAX_AGE"]),
     (&[("ADMIN_SIGN_IN_MAX_AGE", "on")], &["ADMIN_SIGN_IN_MAX_AGE"]),
     (&[("ADMIN_AUTH_CONTEXT", "c100")], &["ADMIN_AUTH_CONTEXT"]),

@@ -1,6 +1,7 @@
 //! From [`Settings`] to [`Config`]: every part is read before any is missed, so that all problems come at once.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use super::build::Build;
 use super::dotenv::Environment;
@@ -57,8 +58,10 @@ impl Settings {
         self.read(environment, |reader| {
             let public_url = public_url(reader);
             let registration = provider::registration(reader, build);
+            let directory_sync = directory_sync_interval(reader, build);
             let (accounts, scopes) = registration?;
-            Some(RegistrationConfig { public_url: public_url?, accounts, scopes })
+            let directory_sync = directory_sync?.is_some();
+            Some(RegistrationConfig { public_url: public_url?, accounts, scopes, directory_sync })
         })
     }
 
@@ -101,6 +104,7 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
     let session = session(reader);
     let tokens = tokens(reader, build);
     let sync = sync(reader);
+    let directory_sync_interval = directory_sync_interval(reader, build);
     let admin_acts = admin_acts(reader);
     let http = http(reader);
     let has_graph = build.graph && !provider::is_generic(reader);
@@ -115,6 +119,7 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
         session: session?,
         tokens: tokens?,
         sync: sync?,
+        directory_sync_interval: directory_sync_interval?,
         admin_acts: admin_acts?,
         http: http?,
         auth_rate_limit: auth_rate_limit?,
@@ -214,6 +219,18 @@ fn sync(reader: &mut Reader<'_>) -> Option<SyncConfig> {
         role_mapping: role_mapping?,
         admin_users: admin_users?,
     })
+}
+
+fn directory_sync_interval(reader: &mut Reader<'_>, build: &Build) -> Option<Option<Duration>> {
+    const NAME: &str = "DIRECTORY_SYNC_INTERVAL";
+    let interval = reader.parse(NAME, |text| parse::duration_or_off(text, SECOND..=DAY))?;
+    if interval.is_some() && provider::is_generic(reader) {
+        return reader.refuse([NAME, "OIDC_ISSUER"], "only a directory of Microsoft Entra ID can be asked for changes");
+    }
+    if interval.is_some() && !build.graph {
+        return reader.refuse([NAME], "this application is built without Microsoft Graph; write off");
+    }
+    Some(interval)
 }
 
 fn admin_acts(reader: &mut Reader<'_>) -> Option<AdminActsConfig> {

@@ -7,7 +7,7 @@ diesel::table! {
         id -> Text, realm -> Text, subject -> Text,
         upn -> Text, upn_fold -> Text, display_name -> Text, name_fold -> Text, email -> Text, email_fold -> Text,
         given_name -> Text, family_name -> Text, job_title -> Text, department -> Text, is_external -> Bool,
-        user_type -> Text, status -> Text, roles -> Text, claims -> Text,
+        user_type -> Text, status -> Text, disabled_by -> Text, roles -> Text, claims -> Text,
         created_at -> Timestamp, last_sign_in_at -> Timestamp, synced_at -> Timestamp,
     }
 }
@@ -54,6 +54,13 @@ diesel::table! {
     }
 }
 diesel::table! {
+    directory_syncs (tenant_id) {
+        tenant_id -> Text, delta_link -> Text, version -> BigInt, leased_until -> Nullable<Timestamp>,
+        due_at -> Timestamp, began_at -> Nullable<Timestamp>, ended_at -> Nullable<Timestamp>, result -> Text,
+        error -> Text, failures -> Integer, held -> BigInt, held_of -> BigInt, allowed -> BigInt,
+    }
+}
+diesel::table! {
     audit_events (id) {
         id -> Text, at -> Timestamp, kind -> Text, actor_id -> Nullable<Text>, actor_name -> Text,
         subject_id -> Nullable<Text>, subject_name -> Text, address -> Text, request_id -> Text, detail -> Text,
@@ -68,5 +75,6 @@ diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(grants -> users (user_id));
 diesel::joinable!(graph_cache -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
-    users, user_roles, user_app_roles, role_mappings, groups, group_members, sessions, used_transactions, grants, graph_cache, audit_events
+    users, user_roles, user_app_roles, role_mappings, groups, group_members, sessions, used_transactions, grants, graph_cache, directory_syncs,
+    audit_events
 );

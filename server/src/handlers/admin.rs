@@ -2,11 +2,13 @@
 //! An act that takes something away asks first, unless the form says `confirm=yes`.
 
 mod bulk;
+mod directory_sync;
 mod mappings;
 
 use axum::response::Response;
 
 pub use self::bulk::act_on_many;
+pub use self::directory_sync::allow_directory_sync;
 pub use self::mappings::change_mapping;
 use super::act_request::{ActRequest, Question, target};
 use super::{RowId, redirect_with};

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
+use crate::directory_sync;
 use crate::models::User;
 use crate::oidc::{Advice, ProviderStatus};
 use crate::state::AppState;
@@ -48,7 +49,28 @@ pub async fn ready(State(state): State<AppState>) -> Response {
 /// The checks behind `/readyz` and the admin health page.
 pub async fn checks(state: &AppState) -> Vec<Check> {
     let status = state.oidc.status();
-    vec![database(state).await, provider(&status), credential(&status), jobs(state)]
+    let mut checks = vec![database(state).await, provider(&status), credential(&status), jobs(state)];
+    checks.extend(directory_sync(state).await);
+    checks
+}
+
+/// The directory sync, while it is on: whether a round waits for an administrator.
+async fn directory_sync(state: &AppState) -> Option<Check> {
+    const NAME: &str = "directory sync";
+    state.config.directory_sync_interval?;
+    let syncs = match directory_sync::list(state).await {
+        Ok(syncs) => syncs,
+        Err(_) => return Some(Check { name: NAME, ok: false, detail: "the database does not tell".to_owned() }),
+    };
+    let held: i64 = syncs.iter().map(|sync| sync.held).sum();
+    if held > 0 {
+        let detail = format!("held back: it would disable {held} users; an administrator is to decide");
+        return Some(Check { name: NAME, ok: false, detail });
+    }
+    match syncs.iter().all(|sync| sync.error.is_empty()) {
+        true => Some(Check { name: NAME, ok: true, detail: "the last round came to its end".to_owned() }),
+        false => Some(Check { name: NAME, ok: false, detail: "the last round failed; it is tried again".to_owned() }),
+    }
 }
 
 async fn database(state: &AppState) -> Check {

@@ -39,6 +39,8 @@ pub struct User {
     pub user_type: String,
     /// `active` or `disabled`.
     pub status: String,
+    /// `administrator` or `directory`, whoever disabled them last; empty when nobody has.
+    pub disabled_by: String,
     /// Effective roles, sorted, separated by blanks.
     pub roles: String,
     /// Claims shown on the profile: a JSON object.
@@ -98,6 +100,22 @@ pub struct NewUser {
 }
 
 impl NewUser {
+    /// Takes names and addresses that this sign-in does not tell from what is known: the directory sync has told them.
+    pub fn keep_untold(&mut self, known: &User) {
+        for (told, known) in [
+            (&mut self.display_name, &known.display_name),
+            (&mut self.email, &known.email),
+            (&mut self.given_name, &known.given_name),
+            (&mut self.family_name, &known.family_name),
+        ] {
+            if told.is_empty() {
+                told.clone_from(known);
+            }
+        }
+        self.name_fold = self.display_name.to_lowercase();
+        self.email_fold = self.email.to_lowercase();
+    }
+
     /// Inserts the user, or updates what the provider masters on the row with this identity.
     /// Two first sign-ins at once make one row: the unique index decides.
     ///
@@ -208,16 +226,98 @@ impl User {
             .optional()
     }
 
-    /// Sets the status; says whether it changed.
+    /// The users of `realm` with these subjects, in no order.
     ///
     /// # Errors
     /// From the database.
-    pub async fn set_status(conn: &mut DbConn, id: &str, status: &str) -> QueryResult<bool> {
-        let changed = diesel::update(users::table.filter(users::id.eq(id).and(users::status.ne(status))))
-            .set(users::status.eq(status))
+    pub async fn list_by_subjects(conn: &mut DbConn, realm: &str, subjects: &[&str]) -> QueryResult<Vec<Self>> {
+        users::table
+            .filter(users::realm.eq(realm).and(users::subject.eq_any(subjects)))
+            .select(Self::as_select())
+            .load(conn)
+            .await
+    }
+
+    /// Up to `limit` users of `realm` by subject after `after`.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn list_of_realm(conn: &mut DbConn, realm: &str, after: &str, limit: i64) -> QueryResult<Vec<Self>> {
+        users::table
+            .filter(users::realm.eq(realm).and(users::subject.gt(after)))
+            .order(users::subject)
+            .limit(limit)
+            .select(Self::as_select())
+            .load(conn)
+            .await
+    }
+
+    /// How many active users `realm` has.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn count_active(conn: &mut DbConn, realm: &str) -> QueryResult<i64> {
+        users::table.filter(users::realm.eq(realm).and(users::status.eq("active"))).count().get_result(conn).await
+    }
+
+    /// Disables the user on behalf of an administrator, also where the directory had done so: it will not enable them
+    /// again then. Says whether anything changed.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn disable(conn: &mut DbConn, id: &str) -> QueryResult<bool> {
+        let disabled_here = users::status.eq("disabled").and(users::disabled_by.eq("administrator"));
+        let changed = diesel::update(users::table.filter(users::id.eq(id).and(diesel::dsl::not(disabled_here))))
+            .set((users::status.eq("disabled"), users::disabled_by.eq("administrator")))
             .execute(conn)
             .await?;
         Ok(changed > 0)
+    }
+
+    /// Enables the user, whoever disabled them; says whether it changed.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn enable(conn: &mut DbConn, id: &str) -> QueryResult<bool> {
+        let changed = diesel::update(users::table.filter(users::id.eq(id).and(users::status.ne("active"))))
+            .set((users::status.eq("active"), users::disabled_by.eq("")))
+            .execute(conn)
+            .await?;
+        Ok(changed > 0)
+    }
+
+    /// Whether what the directory tells of them is another than in `other`.
+    #[must_use]
+    pub fn differs_from(&self, other: &Self) -> bool {
+        let told = |user: &Self| {
+            [&user.upn, &user.display_name, &user.email, &user.given_name, &user.family_name, &user.status]
+                .map(String::clone)
+        };
+        told(self) != told(other) || self.disabled_by != other.disabled_by
+    }
+
+    /// Writes what the directory tells of the user: names, addresses and status.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn save_from_directory(&self, conn: &mut DbConn, now: NaiveDateTime) -> QueryResult<()> {
+        diesel::update(users::table.find(&self.id))
+            .set((
+                users::upn.eq(&self.upn),
+                users::upn_fold.eq(self.upn.to_lowercase()),
+                users::display_name.eq(&self.display_name),
+                users::name_fold.eq(self.display_name.to_lowercase()),
+                users::email.eq(&self.email),
+                users::email_fold.eq(self.email.to_lowercase()),
+                users::given_name.eq(&self.given_name),
+                users::family_name.eq(&self.family_name),
+                users::status.eq(&self.status),
+                users::disabled_by.eq(&self.disabled_by),
+                users::synced_at.eq(now),
+            ))
+            .execute(conn)
+            .await?;
+        Ok(())
     }
 
     /// How many active users hold `role`, other than the user `except`.

@@ -6,13 +6,11 @@ use std::borrow::Cow;
 use chrono::{DateTime, Duration, Utc};
 use http::header::{DATE, LOCATION};
 use http::{HeaderMap, Response};
-use openidconnect::Scope;
 
 use super::OidcClient;
 use super::authorize::{BeginOptions, Prompt};
 use super::error::{Endpoint, OidcError};
 use super::metadata::discovery_url;
-use super::token_endpoint::{SendOnce, TokenFailure, authenticated, relying_party};
 use super::transport::get_json;
 
 /// The most bytes read of a page of the provider.
@@ -61,26 +59,12 @@ impl OidcClient {
     /// # Errors
     /// What the provider has against the credential or the client.
     pub async fn examine_credential(&self, scope: Option<&str>) -> Result<(), OidcError> {
-        match self.ask_for_own_tokens(scope).await {
-            Ok(()) => Ok(()),
+        let metadata = self.metadata().await?;
+        match self.own_tokens(&metadata, scope).await.map_err(|failure| failure.error) {
+            Ok(_) => Ok(()),
             Err(OidcError::Provider { error, .. }) if is_about_the_grant(&error.error, self.is_entra()) => Ok(()),
             Err(error) => Err(error),
         }
-    }
-
-    async fn ask_for_own_tokens(&self, scope: Option<&str>) -> Result<(), OidcError> {
-        let metadata = self.metadata().await?;
-        let proof = self.credential().proof(&metadata.token_endpoint).await?;
-        let client = relying_party(&self.config().client_id, &metadata)?;
-        let (client, extra) = authenticated(client, proof, self.uses_basic(&metadata));
-        let mut request = client.exchange_client_credentials();
-        request = request.add_scopes(scope.map(|scope| Scope::new(scope.to_owned())));
-        for (name, value) in extra {
-            request = request.add_extra_param(name, value);
-        }
-        let sender = SendOnce::new(self.transport(), self.clock().now());
-        let answer = request.request_async(&sender).await.map_err(|error| sender.explain(error));
-        answer.map(drop).map_err(|failure: TokenFailure| failure.error)
     }
 
     /// Asks the authorization endpoint for a silent sign-in, which nobody is there to complete: it

@@ -24,6 +24,13 @@ for scope in{% for scope in r.scopes %} {{ scope }}{% endfor %}; do
 done
 
 az ad sp create --id "$app" --output none
+{%- if r.directory_sync %}
+
+# For DIRECTORY_SYNC_INTERVAL: an application permission, with admin consent.
+role=$(az ad sp show --id "$graph" --query "appRoles[?value=='User.Read.All'].id | [0]" --output tsv)
+az ad app permission add --id "$app" --api "$graph" --api-permissions "$role=Role" --only-show-errors
+az ad app permission admin-consent --id "$app"
+{% endif %}
 secret=$(az ad app credential reset --id "$app" --append --display-name server --years 1 --query password --output tsv)
 
 cat <<SETTINGS

@@ -78,6 +78,14 @@ resource "azuread_application" "app" {
       type = "Scope"
     }
 {%- endfor %}
+{%- if r.directory_sync %}
+
+    # For DIRECTORY_SYNC_INTERVAL.
+    resource_access {
+      id   = data.azuread_service_principal.graph.app_role_ids["User.Read.All"]
+      type = "Role"
+    }
+{%- endif %}
   }
 }
 {%- if r.has_api %}
@@ -92,6 +100,14 @@ resource "azuread_service_principal" "app" {
   client_id = azuread_application.app.client_id
 }
 
+{%- if r.directory_sync %}
+# Admin consent for the application permission.
+resource "azuread_app_role_assignment" "directory_sync" {
+  app_role_id         = data.azuread_service_principal.graph.app_role_ids["User.Read.All"]
+  principal_object_id = azuread_service_principal.app.object_id
+  resource_object_id  = data.azuread_service_principal.graph.object_id
+}
+{% endif %}
 resource "azuread_application_password" "server" {
   application_id = azuread_application.app.id
   display_name   = "server"

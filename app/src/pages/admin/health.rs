@@ -4,11 +4,13 @@ use leptos::prelude::*;
 
 use crate::backend::backend;
 use crate::components::error::loaded;
+use crate::components::form::Act;
 use crate::components::layout::AdminPage;
 use crate::components::status::{Tone, status};
 use crate::components::table::{headers, table};
 use crate::components::time::Now;
-use crate::model::{Health, HealthCheck, JobRow};
+use crate::format::thousands;
+use crate::model::{DirectoryRow, Health, HealthCheck, JobRow};
 
 /// The checks, those that failed first, and the background jobs.
 pub(crate) fn page() -> AnyView {
@@ -22,7 +24,7 @@ pub(crate) fn page() -> AnyView {
 }
 
 fn content(health: Health) -> AnyView {
-    let Health { mut checks, jobs } = health;
+    let Health { mut checks, jobs, directory } = health;
     checks.sort_by_key(|check| check.ok);
     let is_well = checks.iter().all(|check| check.ok) && jobs.iter().all(|job| job.error.is_empty());
     let verdict = match is_well {
@@ -32,8 +34,69 @@ fn content(health: Health) -> AnyView {
     let rows = checks.into_iter().map(check).collect_view();
     view! {
         <p class="verdict">{verdict}</p>
+        {directory.iter().filter_map(held).collect_view()}
         <ul class="checks">{rows}</ul>
+        {(!directory.is_empty()).then(|| directory_section(directory))}
         {jobs_section(jobs)}
+    }
+    .into_any()
+}
+
+/// What an administrator decides about a round that was held back.
+fn held(row: &DirectoryRow) -> Option<AnyView> {
+    let (held, of) = row.held.filter(|_| !row.is_allowed)?;
+    let question = Act::new("/admin/health/directory-sync".to_owned(), "Let it through")
+        .on("the directory sync")
+        .with("tenant", row.tenant_id.clone())
+        .with("held", held.to_string())
+        .destructive();
+    Some(
+        view! {
+            <section class="flash flash-error" role="alert">
+                <h2>"The directory sync is held back"</h2>
+                <p>
+                    {format!("It would disable {} of {} active users, and has changed nothing. ", thousands(held), thousands(of))}
+                    "If that many have left the directory, let it through. If not, look at the tenant and at the \
+                     permission of this application first: the next round asks again."
+                </p>
+                {question.view()}
+            </section>
+        }
+        .into_any(),
+    )
+}
+
+fn directory_section(rows: Vec<DirectoryRow>) -> AnyView {
+    let now = Now::from_page();
+    let rows = rows.into_iter().map(|row| directory_row(row, now)).collect_view().into_any();
+    let head = headers(&["Tenant", "State", "Last round", "Took", "Next round"]);
+    view! {
+        <section>
+            <h2>"Directory sync"</h2>
+            <p class="muted">"One round for all instances. It tells who changed, was disabled or deleted in the directory."</p>
+            {table("Directory sync", head, rows)}
+        </section>
+    }
+    .into_any()
+}
+
+fn directory_row(row: DirectoryRow, now: Now) -> AnyView {
+    let state = match (row.error.is_empty(), row.held.is_some(), row.is_running) {
+        (_, _, true) => status(Tone::Good, "Running"),
+        (false, _, _) => status(Tone::Bad, "Failing"),
+        (true, true, _) if row.is_allowed => status(Tone::Good, "Let through"),
+        (true, true, _) => status(Tone::Bad, "Held back"),
+        (true, false, _) => status(Tone::Good, "Well"),
+    };
+    let detail = if row.error.is_empty() { row.result } else { row.error };
+    view! {
+        <tr>
+            <th scope="row">{row.tenant_id}<div class="muted">{detail}</div></th>
+            <td>{state}</td>
+            <td>{now.ago(&row.last_run)}</td>
+            <td>{row.duration}</td>
+            <td>{now.ago(&row.next_run)}</td>
+        </tr>
     }
     .into_any()
 }

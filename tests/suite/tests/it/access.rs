@@ -114,6 +114,7 @@ const ROUTES: &[Route] = &[
     ("/admin/grants", Admins, PAGE),
     ("/admin/audit", Admins, PAGE),
     ("/admin/health", Admins, PAGE),
+    ("/admin/health/directory-sync", Admins, &[("GET", 400, 400), ("POST", 400, 400)]),
     ("/admin/users/{id}/disable", Admins, QUESTION),
     ("/admin/users/{id}/enable", Admins, ACT),
     ("/admin/users/{id}/roles", Admins, QUESTION),

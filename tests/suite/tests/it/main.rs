@@ -8,6 +8,7 @@ mod bad_input;
 mod bulk;
 mod consent;
 mod database;
+mod directory_sync;
 mod errors;
 mod exports;
 mod grants;
