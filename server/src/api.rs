@@ -7,6 +7,7 @@
 
 pub mod caller;
 pub mod challenge;
+pub mod on_behalf_of;
 pub mod openapi;
 pub mod users;
 
@@ -25,6 +26,7 @@ pub fn routes(state: &AppState) -> Router<AppState> {
     let document = openapi::document(&state.config.public_url, api);
     let guarded = nothing()
         .route("/api/v1/me", get(users::me))
+        .route("/api/v1/me/manager", get(users::my_manager))
         .route("/api/v1/users", get(users::list))
         // Of the routes alone: a layer would wrap the fallback of the whole router as well.
         .route_layer(from_fn_with_state(state.clone(), caller::authenticate));

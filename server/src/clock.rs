@@ -11,6 +11,8 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 /// Cloning is cheap; clones of a manual clock move together.
 #[derive(Clone, Debug, Default)]
 pub struct Clock {
+    /// Microseconds by which a wrong clock is ahead of the system's.
+    ahead: i64,
     /// Microseconds since the epoch that a manual clock stands at; `None` reads the system clock.
     manual: Option<Arc<AtomicI64>>,
 }
@@ -30,7 +32,19 @@ impl Clock {
     /// A clock that stands at `start` until [`Clock::advance`] moves it. For tests.
     #[must_use]
     pub fn manual(start: DateTime<Utc>) -> Self {
-        Self { manual: Some(Arc::new(AtomicI64::new(start.timestamp_micros()))) }
+        Self { ahead: 0, manual: Some(Arc::new(AtomicI64::new(start.timestamp_micros()))) }
+    }
+
+    /// The system's time, `ahead` of the truth: a machine whose clock is wrong. For tests.
+    #[must_use]
+    pub fn wrong(ahead: chrono::Duration) -> Self {
+        Self { ahead: ahead.num_microseconds().unwrap_or_default(), manual: None }
+    }
+
+    /// Whether the clock moves only when told to.
+    #[must_use]
+    pub fn is_manual(&self) -> bool {
+        self.manual.is_some()
     }
 
     /// Moves a manual clock by `by`; the system's clock stays as it is.
@@ -46,7 +60,7 @@ impl Clock {
     pub fn now(&self) -> DateTime<Utc> {
         let micros = match &self.manual {
             Some(manual) => manual.load(Ordering::SeqCst),
-            None => system_micros(),
+            None => system_micros() + self.ahead,
         };
         DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::UNIX_EPOCH)
     }

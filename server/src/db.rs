@@ -7,6 +7,7 @@
 //! - Whoever may be cancelled (a handler whose client goes away) runs them inside [`to_end`]:
 //!   a transaction dropped half-way would return its connection to the pool still open.
 
+mod clock;
 pub mod migrate;
 mod pool;
 #[cfg(feature = "sqlite")]
@@ -16,6 +17,8 @@ pub mod schema;
 
 use std::future::Future;
 
+pub use clock::DatabaseClock;
+pub(crate) use pool::WAIT;
 pub use pool::{Conn, Database};
 #[cfg(feature = "sqlite")]
 pub use runner::{Runner, immediate_transaction};

@@ -166,7 +166,7 @@ async fn stored(state: &AppState) -> Result<(), DbError> {
     ] {
         gauge!(GRANTS, "state" => name).set(whole(Grant::count(&mut conn, filter).await?));
     }
-    let next = Grant::next_due(&mut conn).await?.map(|at| at - state.clock.now_utc());
+    let next = Grant::next_due(&mut conn).await?.map(|at| at - state.shared_now());
     gauge!(GRANTS_DUE).set(next.map_or(0.0, |left| whole(left.num_seconds())));
     gauge!(SESSIONS).set(whole(SessionRecord::count_live(&mut conn, state.live_at()).await?));
     Ok(())

@@ -22,6 +22,7 @@ mod jwt;
 mod keys;
 mod logout;
 mod metadata;
+mod on_behalf_of;
 mod provider_error;
 mod refresh;
 mod status;

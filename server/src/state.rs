@@ -4,20 +4,23 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use chrono::NaiveDateTime;
 use leptos::prelude::LeptosOptions;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::api::on_behalf_of::OnBehalfOf;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::counts::CountCache;
-use crate::db::{Database, DbError};
+use crate::db::{Database, DatabaseClock, DbError};
 use crate::graph::GraphClient;
 use crate::hooks::{self, SyncHooks};
 use crate::http::{HttpClient, HttpError};
 use crate::jobs::JobBoard;
 use crate::models::LiveAt;
 use crate::oidc::OidcClient;
+use crate::tokens::TenantPacing;
 
 /// What the application is made of. Main and tests build it by [`AppState::new`] alike.
 pub struct App {
@@ -35,6 +38,12 @@ pub struct App {
     pub dev_personas: Vec<String>,
     /// Counts that are shown on pages and may be some seconds old.
     pub counts: CountCache,
+    /// How far the database's clock is ahead of this machine's.
+    pub database_clock: DatabaseClock,
+    /// Which tenants are not to be called now.
+    pub pacing: TenantPacing,
+    /// Tokens of Graph's on behalf of callers of the API.
+    pub on_behalf_of: OnBehalfOf,
     /// How the background jobs fare, and the way to wake them.
     pub jobs: JobBoard,
     /// Background work that a shutdown waits for.
@@ -113,6 +122,9 @@ impl AppState {
             graph,
             dev_personas,
             counts: CountCache::default(),
+            database_clock: DatabaseClock::default(),
+            pacing: TenantPacing::default(),
+            on_behalf_of: OnBehalfOf::default(),
             jobs: JobBoard::default(),
             tasks: TaskTracker::new(),
             hooks,
@@ -123,6 +135,12 @@ impl AppState {
 }
 
 impl App {
+    /// Now by the clock that all instances share: the database's. Leases and due times go by it.
+    #[must_use]
+    pub fn shared_now(&self) -> NaiveDateTime {
+        (self.clock.now() + self.database_clock.ahead()).naive_utc()
+    }
+
     /// What a session must satisfy to be live now.
     #[must_use]
     pub fn live_at(&self) -> LiveAt {

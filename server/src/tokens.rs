@@ -1,10 +1,14 @@
 //! The grant vault: tokens of a person for a resource, sealed in their own table and refreshed
 //! before they expire. Tokens leave it only for a call to the provider or to Graph.
 
+mod pacing;
 mod refresh;
+mod resources;
 mod rotate;
 
+pub use pacing::TenantPacing;
 pub use refresh::{RefreshOutcome, keep_for_sign_in, refresh_due, refresh_grant};
+pub use resources::{ResourceError, resource_token};
 pub use rotate::{Rotation, rotate};
 
 use chrono::{DateTime, NaiveDateTime, Utc};
@@ -100,6 +104,13 @@ fn due_at(config: &TokenConfig, tokens: &TokenSet) -> Option<NaiveDateTime> {
 pub(crate) fn spread(most: i64) -> i64 {
     #[expect(clippy::disallowed_methods, reason = "jitter is no secret")]
     rand::rng().random_range(0..=most.max(0))
+}
+
+/// In another order; only spreads load.
+fn shuffle<T>(items: &mut [T]) {
+    use rand::seq::SliceRandom as _;
+    #[expect(clippy::disallowed_methods, reason = "an order is no secret")]
+    items.shuffle(&mut rand::rng());
 }
 
 /// Cut to microseconds, which both databases keep.

@@ -5,6 +5,7 @@
 //! needs a sign-in, and the challenge waits in it for that sign-in. Nothing is tried a third time.
 
 use std::future::Future;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::sync::Mutex;
@@ -15,6 +16,10 @@ use crate::models::{Grant, User};
 use crate::oidc::TokenSet;
 use crate::state::AppState;
 use crate::tokens::{self, RefreshOutcome, refresh_grant};
+
+/// How often, and after which pause, the result of somebody else's refresh is looked for: 4 s in all.
+const LOOKS: usize = 40;
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Graph for one person.
 pub struct UserGraph {
@@ -47,11 +52,14 @@ impl UserGraph {
         let Some(grant) = live_grant(state, user).await? else {
             return Ok(None);
         };
-        let is_expired = grant.expires_at <= state.clock.now_utc();
+        let is_expired = grant.expires_at <= state.shared_now();
         let grant = match is_expired {
             false => Some(grant),
-            true if refresh_grant(state, grant).await? == RefreshOutcome::Refreshed => live_grant(state, user).await?,
-            true => None,
+            true => match refresh_grant(state, grant).await? {
+                RefreshOutcome::Refreshed => live_grant(state, user).await?,
+                RefreshOutcome::Lost => refreshed_by_another(state, user).await?,
+                RefreshOutcome::Retrying | RefreshOutcome::NeedsSignIn => None,
+            },
         };
         let opened = grant.and_then(|grant| opened(state, &grant));
         Ok(opened.map(|tokens| Self {
@@ -147,7 +155,7 @@ impl UserGraph {
         };
         if let Some(claims) = claims {
             let mut conn = self.state.db.conn().await?;
-            grant.challenge(&mut conn, claims, self.state.clock.now_utc()).await?;
+            grant.challenge(&mut conn, claims, self.state.shared_now()).await?;
         }
         if refresh_grant(&self.state, grant).await? != RefreshOutcome::Refreshed {
             return Ok(None);
@@ -169,6 +177,23 @@ impl UserGraph {
         let outcome = step.await;
         outcome.inspect_err(|error| tracing::error!(user = %self.user.id, %error, "a grant could not be renewed")).ok()
     }
+}
+
+/// The grant after somebody else, here or on another instance, is done with refreshing it; `None` when that brought
+/// nothing, or takes longer than a page may wait.
+async fn refreshed_by_another(state: &AppState, user: &User) -> Result<Option<Grant>, DbError> {
+    for _ in 0..LOOKS {
+        let Some(grant) = live_grant(state, user).await? else { return Ok(None) };
+        let now = state.shared_now();
+        if grant.expires_at > now {
+            return Ok(Some(grant));
+        }
+        if grant.leased_until.is_none_or(|until| until <= now) {
+            return Ok(None);
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(None)
 }
 
 async fn live_grant(state: &AppState, user: &User) -> Result<Option<Grant>, DbError> {

@@ -132,7 +132,8 @@ async fn sync_in_txn(state: &AppState, conn: &mut DbConn, input: &SyncInput) -> 
     let groups = sync_groups(state, conn, &user, input).await?;
     let resource = if state.oidc.is_entra() { tokens::GRAPH } else { tokens::PROVIDER };
     let config = &state.config.tokens;
-    tokens::store_grant(conn, config, &user.id, resource, &input.sign_in.tokens, state.clock.now()).await?;
+    let tokens = input.sign_in.tokens.by_clock_ahead(state.database_clock.ahead());
+    tokens::store_grant(conn, config, &user.id, resource, &tokens, state.clock.now()).await?;
     let user = User::find(conn, &user.id).await?.unwrap_or(user);
     audit_sign_in(state, conn, input, known.as_ref(), &user).await?;
     if let Some(known) = &known {

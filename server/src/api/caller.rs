@@ -7,6 +7,8 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
 
+use secrecy::SecretString;
+
 use super::challenge::{Challenge, Fault};
 use crate::config::{ApiConfig, IdentityKey};
 use crate::error::AppError;
@@ -44,6 +46,8 @@ pub async fn authenticate(
     let challenge = |fault| AppError::from(Challenge { fault, scope: api.scope.clone() });
     let token = bearer_token(request.headers()).map_err(challenge)?;
     let caller = identify(&state, api, token).await?;
+    let presented = Presented(SecretString::from(token));
+    request.extensions_mut().insert(presented);
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }
@@ -112,6 +116,18 @@ impl FromRequestParts<AppState> for Person {
             Some(Caller::Person(user)) => Ok(Self(user.as_ref().clone())),
             _ => Err(needs(state.config.api.as_ref().map_or("", |api| api.scope.as_str()))),
         }
+    }
+}
+
+/// The access token of the call, after it was verified: to act on behalf of whoever sent it.
+#[derive(Clone, Debug)]
+pub struct Presented(pub(super) SecretString);
+
+impl FromRequestParts<AppState> for Presented {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, AppError> {
+        parts.extensions.get::<Self>().cloned().ok_or(AppError::Unauthorized)
     }
 }
 

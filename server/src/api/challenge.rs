@@ -1,6 +1,8 @@
 //! Why a bearer token does not do, and what to tell whoever sent it (RFC 6750, section 3).
 
 use axum::http::{HeaderValue, StatusCode};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 
 /// What is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +13,12 @@ pub enum Fault {
     Malformed,
     /// 401: the token is no access token for this API, and why.
     Invalid(String),
+    /// 401: the provider wants to see the person before it lets this API act for them, with a claims challenge (a JSON
+    /// object) for their next sign-in (Microsoft identity platform, "Claims challenges").
+    Person {
+        /// The challenge.
+        claims: Option<String>,
+    },
     /// 403: the token is good, but does not go as far as this.
     Insufficient,
 }
@@ -29,7 +37,7 @@ impl Challenge {
     #[must_use]
     pub fn status(&self) -> StatusCode {
         match self.fault {
-            Fault::Absent | Fault::Invalid(_) => StatusCode::UNAUTHORIZED,
+            Fault::Absent | Fault::Invalid(_) | Fault::Person { .. } => StatusCode::UNAUTHORIZED,
             Fault::Malformed => StatusCode::BAD_REQUEST,
             Fault::Insufficient => StatusCode::FORBIDDEN,
         }
@@ -42,6 +50,7 @@ impl Challenge {
             Fault::Absent => "Send an access token in the Authorization header: Bearer <token>".to_owned(),
             Fault::Malformed => "Send one Authorization header: Bearer <token>".to_owned(),
             Fault::Invalid(why) => format!("The access token is not accepted: {why}"),
+            Fault::Person { .. } => "The provider wants the person to sign in again, or to consent".to_owned(),
             Fault::Insufficient => format!("The access token lacks {}", self.scope),
         }
     }
@@ -53,12 +62,18 @@ impl Challenge {
             Fault::Absent => None,
             Fault::Malformed => Some("invalid_request"),
             Fault::Invalid(_) => Some("invalid_token"),
+            Fault::Person { .. } => Some("insufficient_claims"),
             Fault::Insufficient => Some("insufficient_scope"),
+        };
+        let claims = match &self.fault {
+            Fault::Person { claims: Some(claims) } => Some(STANDARD.encode(claims)),
+            _ => None,
         };
         let description = self.description();
         let parameters = [
             error.map(|error| ("error", error)),
             error.map(|_| ("error_description", description.as_str())),
+            claims.as_deref().map(|claims| ("claims", claims)),
             Some(("scope", self.scope.as_str())),
         ];
         let parameters: Vec<String> =

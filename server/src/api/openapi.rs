@@ -15,7 +15,7 @@ use crate::config::{ApiConfig, PublicUrl};
 const SCHEME: &str = "access_token";
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(users::me, users::list))]
+#[openapi(paths(users::me, users::my_manager, users::list))]
 struct Paths;
 
 /// The document, written out.

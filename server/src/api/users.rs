@@ -9,8 +9,10 @@ use serde::Serialize;
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
-use super::caller::{Person, UserReader};
+use super::caller::{Person, Presented, UserReader};
+use super::on_behalf_of;
 use crate::error::AppError;
+use crate::graph::Manager;
 use crate::graph_sync::rfc3339;
 use crate::middleware::error_page::Problem;
 use crate::models::User;
@@ -109,6 +111,50 @@ pub struct UserPage {
 )]
 pub async fn me(Person(user): Person) -> Json<UserResource> {
     Json(user.into())
+}
+
+/// A manager, as Microsoft Graph tells.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Manager)]
+pub struct ManagerResource {
+    /// Object id in the directory.
+    id: String,
+    /// Display name; may be empty.
+    name: String,
+}
+
+/// The answer about a manager.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ManagerAnswer {
+    /// `null` when the person has none.
+    #[schema(required)]
+    manager: Option<ManagerResource>,
+}
+
+/// The manager of the person on whose behalf the call is made, read from Microsoft Graph on their behalf.
+///
+/// # Errors
+/// 401 when the provider wants to see them, 503 when it or Graph does not answer.
+#[utoipa::path(
+    get,
+    path = "/api/v1/me/manager",
+    tag = "Users",
+    responses(
+        (status = 200, description = "The manager", body = ManagerAnswer),
+        (status = "4XX", description = "No good access token, or no permission of Graph's", body = Problem,
+            content_type = "application/problem+json"),
+    ),
+)]
+pub async fn my_manager(
+    State(state): State<AppState>,
+    Person(_user): Person,
+    presented: Presented,
+) -> Result<Json<ManagerAnswer>, AppError> {
+    let (graph, token) = on_behalf_of::graph(&state, &presented).await?;
+    let manager = graph.manager(&token).await.map_err(|error| on_behalf_of::graph_refusal(&error))?;
+    let resource =
+        |manager: Manager| ManagerResource { id: manager.id, name: manager.display_name.unwrap_or_default() };
+    Ok(Json(ManagerAnswer { manager: manager.map(resource) }))
 }
 
 /// The users, in pages: for administrators, and for programs with the app role `Users.Read.All`.

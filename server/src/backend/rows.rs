@@ -144,7 +144,12 @@ pub(super) fn grant_row(grant: &Grant, user: &User) -> GrantRow {
         id: grant.id.clone(),
         user_id: user.id.clone(),
         user_name: user.name().to_owned(),
-        resource: if grant.resource == tokens::GRAPH { "Microsoft Graph" } else { "Sign-in provider" }.to_owned(),
+        resource: match grant.resource.as_str() {
+            tokens::GRAPH => "Microsoft Graph",
+            tokens::PROVIDER => "Sign-in provider",
+            other => other,
+        }
+        .to_owned(),
         scopes: grant.scopes.clone(),
         state,
         expires: rfc3339(grant.expires_at),

@@ -13,7 +13,7 @@ use crate::config::DatabaseConfig;
 pub type Conn = Object<DbConn>;
 
 /// How long a request waits for a free connection before it is answered with 503.
-const WAIT: Duration = Duration::from_secs(5);
+pub(crate) const WAIT: Duration = Duration::from_secs(5);
 
 /// The database. Cloning is cheap; clones share the pool.
 #[derive(Clone)]

@@ -252,17 +252,24 @@ impl Grant {
         grants::table.filter(state.condition()).count().get_result(conn).await
     }
 
-    /// Up to `limit` grants that are due and free, longest due first.
+    /// Up to `limit` grants that are due and free, with their people, longest due first; none of the realms `resting`.
     ///
     /// # Errors
     /// From the database.
-    pub async fn list_due(conn: &mut DbConn, now: NaiveDateTime, limit: i64) -> QueryResult<Vec<Self>> {
+    pub async fn list_due(
+        conn: &mut DbConn,
+        now: NaiveDateTime,
+        resting: Vec<String>,
+        limit: i64,
+    ) -> QueryResult<Vec<(Self, User)>> {
         grants::table
+            .inner_join(users::table)
             .filter(grants::due_at.le(now))
             .filter(grants::leased_until.is_null().or(grants::leased_until.le(now)))
+            .filter(diesel::dsl::not(users::realm.eq_any(resting)))
             .order(grants::due_at)
             .limit(limit)
-            .select(Self::as_select())
+            .select((Self::as_select(), User::as_select()))
             .load(conn)
             .await
     }
@@ -316,6 +323,30 @@ impl Grant {
                 .execute(conn)
                 .await?;
         Ok(written > 0)
+    }
+
+    /// Writes tokens of which only the refresh token is new, and frees the grant; `false` when the lease does not hold.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn rotated(&self, conn: &mut DbConn, sealed: Vec<u8>) -> QueryResult<bool> {
+        let held = grants::id.eq(&self.id).and(grants::version.eq(self.version));
+        let fields = (
+            grants::sealed.eq(sealed),
+            grants::version.eq(grants::version + 1),
+            grants::leased_until.eq(None::<NaiveDateTime>),
+        );
+        Ok(diesel::update(grants::table.filter(held)).set(fields).execute(conn).await? > 0)
+    }
+
+    /// Frees the grant as it is, if the lease still holds.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn release(&self, conn: &mut DbConn) -> QueryResult<()> {
+        let held = grants::id.eq(&self.id).and(grants::version.eq(self.version));
+        let fields = (grants::version.eq(grants::version + 1), grants::leased_until.eq(None::<NaiveDateTime>));
+        diesel::update(grants::table.filter(held)).set(fields).execute(conn).await.map(drop)
     }
 
     /// Writes a refresh's failure if the lease still holds; `false` when it does not.

@@ -202,7 +202,7 @@ impl OidcClient {
     }
 }
 
-fn unavailable(source: OidcError) -> RefreshError {
+pub(super) fn unavailable(source: OidcError) -> RefreshError {
     let retry_after = match &source {
         OidcError::Unavailable { retry_after, .. } => *retry_after,
         _ => None,
@@ -221,7 +221,7 @@ fn dropped(error: OidcError) -> RefreshError {
 /// What an answer without tokens means for the grant. `error` and `suberror` decide, and whether
 /// there is a claims challenge; never Microsoft's numbers or texts, which change. What is not known
 /// never costs a refresh token.
-fn classify(failure: TokenFailure) -> RefreshError {
+pub(super) fn classify(failure: TokenFailure) -> RefreshError {
     match failure.error {
         OidcError::Provider { error, endpoint } => match error.error.as_str() {
             _ if error.asks_for_the_person() => RefreshError::InteractionRequired(error),

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use http::header::{ACCEPT, CONTENT_TYPE};
 use http::{Request, Response, StatusCode};
 use openidconnect::core::{
     CoreAuthDisplay, CoreAuthPrompt, CoreGenderClaim, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
@@ -121,6 +122,26 @@ impl<'a> SendOnce<'a> {
         let wait = retry_after(response.headers(), self.now);
         *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((response.status(), wait));
         Ok(response)
+    }
+
+    /// Posts a form that asks for tokens, for grants that `openidconnect` does not know.
+    pub(crate) async fn redeem(&self, endpoint: &str, form: String) -> Result<TokenAnswer, TokenFailure> {
+        let request = Request::post(endpoint)
+            .header(ACCEPT, "application/json")
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(form.into_bytes())
+            .map_err(|error| self.explain(RequestTokenError::Other(error.to_string())))?;
+        let response = self.send(request).await.map_err(|error| self.explain(RequestTokenError::Request(error)))?;
+        let body = response.body();
+        if response.status().is_success() {
+            let mut json = serde_json::Deserializer::from_slice(body);
+            let answer = serde_path_to_error::deserialize(&mut json);
+            return answer.map_err(|error| self.explain(RequestTokenError::Parse(error, body.clone())));
+        }
+        Err(self.explain(match serde_json::from_slice(body) {
+            Ok(refusal) => RequestTokenError::ServerResponse(refusal),
+            Err(_) => RequestTokenError::Other("an error that is no JSON".to_owned()),
+        }))
     }
 
     /// What `error` means, given the answer's status.

@@ -58,6 +58,12 @@ struct StoredTokens<'a> {
 }
 
 impl TokenSet {
+    /// The set with its times by a clock that is `ahead` of the one they were taken from.
+    #[must_use]
+    pub fn by_clock_ahead(&self, ahead: Duration) -> Self {
+        Self { expires_at: self.expires_at + ahead, obtained_at: self.obtained_at + ahead, ..self.clone() }
+    }
+
     /// The set as JSON in clear, to be sealed at once and never stored as it is.
     #[must_use]
     pub fn to_sealed_json(&self) -> Zeroizing<Vec<u8>> {

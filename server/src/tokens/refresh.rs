@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 
-use super::{VaultError, due_at, micros, open, seal, spread};
+use super::{GRAPH, PROVIDER, VaultError, due_at, micros, open, resources, seal, shuffle, spread};
 use crate::config::OnGrantRevoked;
 use crate::consent::page_scopes_of;
 use crate::db::{DbError, to_end};
@@ -61,13 +61,17 @@ pub async fn refresh_due(state: &AppState) -> Result<usize, DbError> {
     let mut refreshed = 0;
     while !state.shutdown.is_cancelled() {
         let mut conn = state.db.conn().await?;
-        let due = Grant::list_due(&mut conn, state.clock.now_utc(), BATCH).await?;
+        state.database_clock.measure(&mut conn, &state.clock).await?;
+        let resting = state.pacing.resting(state.clock.now());
+        let mut due = Grant::list_due(&mut conn, state.shared_now(), resting, BATCH).await?;
         drop(conn);
         if due.is_empty() {
             break;
         }
+        // Instances that look at the same moment see the same grants: each begins elsewhere.
+        shuffle(&mut due);
         let outcomes: Vec<RefreshOutcome> = futures_util::stream::iter(due)
-            .map(|grant| refresh_logged(state, grant))
+            .map(|(grant, user)| refresh_in_turn(state, grant, user))
             .buffer_unordered(CONCURRENCY)
             .collect()
             .await;
@@ -81,10 +85,17 @@ pub async fn refresh_due(state: &AppState) -> Result<usize, DbError> {
     Ok(refreshed)
 }
 
-async fn refresh_logged(state: &AppState, grant: Grant) -> RefreshOutcome {
+async fn refresh_in_turn(state: &AppState, grant: Grant, user: User) -> RefreshOutcome {
+    let is_free = state.pacing.turn(&user.realm, || state.clock.now()).await;
+    if !is_free || state.shutdown.is_cancelled() {
+        return RefreshOutcome::Lost;
+    }
     let id = grant.id.clone();
-    match refresh_grant(state, grant).await {
-        Ok(outcome) => outcome,
+    match leased_refresh(state, grant, user).await {
+        Ok(outcome) => {
+            metrics::refresh(outcome);
+            outcome
+        }
         Err(error) => {
             tracing::error!(grant = %id, %error, "the refresh of a grant could not be recorded");
             RefreshOutcome::Lost
@@ -97,20 +108,41 @@ async fn refresh_logged(state: &AppState, grant: Grant) -> RefreshOutcome {
 /// # Errors
 /// [`DbError`] when the result cannot be written; the lease then runs out by itself.
 pub async fn refresh_grant(state: &AppState, grant: Grant) -> Result<RefreshOutcome, DbError> {
-    let outcome = leased_refresh(state, grant).await;
-    outcome.inspect(|outcome| metrics::refresh(*outcome))
-}
-
-async fn leased_refresh(state: &AppState, mut grant: Grant) -> Result<RefreshOutcome, DbError> {
     let mut conn = state.db.conn().await?;
-    let until = state.clock.now_utc() + lease_time(state.config.http.timeout);
-    if !grant.lease(&mut conn, until).await? {
-        return Ok(RefreshOutcome::Lost);
-    }
+    state.database_clock.measure(&mut conn, &state.clock).await?;
     let Some(user) = User::find(&mut conn, &grant.user_id).await? else {
         return Ok(RefreshOutcome::Lost);
     };
     drop(conn);
+    if state.pacing.is_asked_to_wait(&user.realm, state.clock.now()) {
+        return Ok(RefreshOutcome::Retrying);
+    }
+    let outcome = leased_refresh(state, grant, user).await;
+    outcome.inspect(|outcome| metrics::refresh(*outcome))
+}
+
+/// Takes the lease; `None` when somebody else has it.
+pub(super) async fn leased(state: &AppState, mut grant: Grant) -> Result<Option<Grant>, DbError> {
+    let now = state.shared_now();
+    if grant.leased_until.is_some_and(|until| until > now) {
+        return Ok(None);
+    }
+    let mut conn = state.db.conn().await?;
+    let is_ours = grant.lease(&mut conn, now + lease_time(state.config.http.timeout)).await?;
+    Ok(is_ours.then_some(grant))
+}
+
+/// Gives the lease back; nothing about the grant has changed.
+pub(super) async fn released(state: &AppState, grant: &Grant) -> Result<(), DbError> {
+    let mut conn = state.db.conn().await?;
+    Ok(grant.release(&mut conn).await?)
+}
+
+async fn leased_refresh(state: &AppState, grant: Grant, user: User) -> Result<RefreshOutcome, DbError> {
+    if !matches!(grant.resource.as_str(), GRAPH | PROVIDER) {
+        return resources::refresh_kept(state, grant, &user).await;
+    }
+    let Some(grant) = leased(state, grant).await? else { return Ok(RefreshOutcome::Lost) };
     let tokens = match open(&state.config.tokens.keys, &grant) {
         Ok(tokens) => tokens,
         Err(error) => return unreadable(state, grant, &error).await,
@@ -123,8 +155,14 @@ async fn leased_refresh(state: &AppState, mut grant: Grant) -> Result<RefreshOut
         let scopes = scopes_to_ask(&state, &grant);
         let request = RefreshRequest { claims, scopes: scopes.as_deref() };
         match state.oidc.refresh(&identity, &tokens, request).await {
-            Ok(fresh) => succeeded(&state, grant, &fresh).await,
-            Err(error) => failed(&state, grant, user, error).await,
+            Ok(fresh) => {
+                state.pacing.answered(&user.realm);
+                succeeded(&state, grant, &fresh).await
+            }
+            Err(error) => {
+                state.pacing.failed(&user.realm, &error, state.clock.now());
+                failed(&state, grant, user, error).await
+            }
         }
     })
     .await
@@ -137,9 +175,10 @@ fn scopes_to_ask(state: &AppState, grant: &Grant) -> Option<Vec<String>> {
     state.oidc.is_entra().then(|| settings.iter().cloned().chain(further).collect())
 }
 
-/// Longer than the call can take, so that a lease never ends under a call.
+/// Longer than a refresh can take, so that a lease never ends under it: the token call, metadata and keys if they are
+/// old, and two waits for a connection to the database (`docs/requirements.tsv` T-03).
 fn lease_time(http_timeout: Duration) -> chrono::Duration {
-    chrono::Duration::from_std(http_timeout * 3).unwrap_or(MAX_BACKOFF).max(chrono::Duration::seconds(30))
+    chrono::Duration::from_std(http_timeout * 3 + 2 * crate::db::WAIT).unwrap_or(MAX_BACKOFF)
 }
 
 async fn succeeded(state: &AppState, grant: Grant, fresh: &TokenSet) -> Result<RefreshOutcome, DbError> {
@@ -147,13 +186,14 @@ async fn succeeded(state: &AppState, grant: Grant, fresh: &TokenSet) -> Result<R
         Ok(sealed) => sealed,
         Err(error) => return unreadable(state, grant, &error.into()).await,
     };
+    let fresh = fresh.by_clock_ahead(state.database_clock.ahead());
     let result = RefreshedGrant {
         sealed,
         has_refresh_token: fresh.refresh_token.is_some(),
         scopes: fresh.scopes.join(" "),
         expires_at: micros(fresh.expires_at),
-        due_at: due_at(&state.config.tokens, fresh),
-        now: state.clock.now_utc(),
+        due_at: due_at(&state.config.tokens, &fresh),
+        now: state.shared_now(),
     };
     let mut conn = state.db.conn().await?;
     let kept = grant.refreshed(&mut conn, result).await?;
@@ -161,13 +201,18 @@ async fn succeeded(state: &AppState, grant: Grant, fresh: &TokenSet) -> Result<R
     Ok(if kept { RefreshOutcome::Refreshed } else { RefreshOutcome::Lost })
 }
 
-async fn failed(state: &AppState, grant: Grant, user: User, error: RefreshError) -> Result<RefreshOutcome, DbError> {
+pub(super) async fn failed(
+    state: &AppState,
+    grant: Grant,
+    user: User,
+    error: RefreshError,
+) -> Result<RefreshOutcome, DbError> {
     tracing::warn!(grant = %grant.id, user = %user.id, reason = error.reason(), %error, "a grant was not refreshed");
     if !error.needs_sign_in() {
         let failure = GrantFailure {
             state: "live",
             error: in_words(&error),
-            due_at: Some(state.clock.now_utc() + backoff(&grant, &error)),
+            due_at: Some(state.shared_now() + backoff(&grant, &error)),
             challenge: None,
         };
         let mut conn = state.db.conn().await?;
@@ -270,6 +315,11 @@ fn backoff(grant: &Grant, error: &RefreshError) -> chrono::Duration {
     if matches!(error, RefreshError::InvalidClient(_)) {
         return CREDENTIAL_BACKOFF;
     }
+    next_try(grant)
+}
+
+/// Longer after each failure that passes.
+pub(super) fn next_try(grant: &Grant) -> chrono::Duration {
     let doublings = u32::try_from(grant.failures).unwrap_or(0).min(8);
     let wait = (BACKOFF * 2_i32.pow(doublings)).min(MAX_BACKOFF);
     wait + chrono::Duration::milliseconds(spread(wait.num_milliseconds() / 4))

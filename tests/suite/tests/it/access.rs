@@ -124,6 +124,7 @@ const ROUTES: &[Route] = &[
     ("/admin/grants/{id}/forget", Admins, ACT),
     ("/api/openapi.json", Everyone, PAGE),
     ("/api/v1/me", ApiPerson, PAGE),
+    ("/api/v1/me/manager", ApiPerson, PAGE),
     ("/api/v1/users", ApiUsers, PAGE),
     ("/api", Api, &NOTHING),
     ("/api/", Api, &NOTHING),

@@ -86,6 +86,7 @@ async fn f_15_outages_and_a_wrong_credential_cost_no_refresh_token() {
         control.fault_next(Endpoint::Token, 1, fault);
         let grant = app.db_grants(&user).await.remove(0);
         assert_eq!(refresh_grant(&app.state, grant).await.expect("no error"), RefreshOutcome::Retrying);
+        app.advance(5);
     }
     control.expire_client_secrets(true);
     let grant = app.db_grants(&user).await.remove(0);

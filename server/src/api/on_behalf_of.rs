@@ -1,0 +1,98 @@
+//! Microsoft Graph for a caller of the API: their access token is exchanged for one of Graph's on their behalf.
+//!
+//! Source: Microsoft identity platform, "OAuth 2.0 On-Behalf-Of flow". What was got is kept in memory until it expires,
+//! by the digest of the token that was presented.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use chrono::{DateTime, Utc};
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::caller::Presented;
+use super::challenge::{Challenge, Fault};
+use crate::crypto::digest;
+use crate::error::AppError;
+use crate::graph::{GraphClient, GraphError};
+use crate::oidc::RefreshError;
+use crate::state::AppState;
+
+/// The most tokens that are kept; beyond it all begin anew.
+const MAX_KEPT: usize = 10_000;
+/// A token that ends within this time is not given out.
+const MARGIN: chrono::Duration = chrono::Duration::seconds(60);
+
+/// Tokens and their ends, by the digest of what was presented.
+type Kept = HashMap<Vec<u8>, (SecretString, DateTime<Utc>)>;
+
+/// Tokens that were got on behalf of callers.
+#[derive(Debug, Default)]
+pub struct OnBehalfOf {
+    kept: Mutex<Kept>,
+}
+
+impl OnBehalfOf {
+    fn get(&self, presented: &[u8], now: DateTime<Utc>) -> Option<SecretString> {
+        let kept = self.lock();
+        let (token, expires_at) = kept.get(presented)?;
+        (*expires_at > now + MARGIN).then(|| token.clone())
+    }
+
+    fn put(&self, presented: Vec<u8>, token: SecretString, expires_at: DateTime<Utc>, now: DateTime<Utc>) {
+        let mut kept = self.lock();
+        if kept.len() >= MAX_KEPT {
+            kept.retain(|_, (_, expires_at)| *expires_at > now);
+        }
+        if kept.len() >= MAX_KEPT {
+            kept.clear();
+        }
+        kept.insert(presented, (token, expires_at));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Graph, and a token for it on behalf of whoever presented `token`, with all permissions of Graph that this
+/// application was given.
+///
+/// # Errors
+/// 404 without Graph; 401 with a claims challenge when the provider wants to see the person; 503 when it does not answer.
+pub(super) async fn graph(state: &AppState, token: &Presented) -> Result<(GraphClient, SecretString), AppError> {
+    let (graph, url) = state.graph.clone().zip(state.config.graph_url.as_ref()).ok_or(AppError::NotFound)?;
+    let (presented, now) = (digest(token.0.expose_secret().as_bytes()), state.clock.now());
+    if let Some(kept) = state.on_behalf_of.get(&presented, now) {
+        return Ok((graph, kept));
+    }
+    let scope = format!("{}/.default", url.as_str().trim_end_matches('/'));
+    let tokens = state.oidc.on_behalf_of(&token.0, &[scope]).await.map_err(|error| refusal(state, &error))?;
+    state.on_behalf_of.put(presented, tokens.access_token.clone(), tokens.expires_at, now);
+    Ok((graph, tokens.access_token))
+}
+
+fn refusal(state: &AppState, error: &RefreshError) -> AppError {
+    tracing::warn!(reason = error.reason(), %error, "no token on behalf of a caller");
+    let scope = state.config.api.as_ref().map(|api| api.scope.clone()).unwrap_or_default();
+    match error {
+        RefreshError::InteractionRequired(error) => {
+            Challenge { fault: Fault::Person { claims: error.claims.clone() }, scope }.into()
+        }
+        RefreshError::Revoked(_) => {
+            let why = "the provider no longer takes it".to_owned();
+            Challenge { fault: Fault::Invalid(why), scope }.into()
+        }
+        _ => AppError::unavailable(error.to_string()),
+    }
+}
+
+/// What an answer of Graph's means for the caller.
+pub(super) fn graph_refusal(error: &GraphError) -> AppError {
+    match error {
+        GraphError::Forbidden => AppError::NotAdmitted {
+            message: "This application may not read that from Microsoft Graph: an administrator grants the permission.",
+        },
+        GraphError::Throttled { retry_after } => AppError::TooManyRequests { retry_after: *retry_after },
+        error => AppError::unavailable(error.to_string()),
+    }
+}
