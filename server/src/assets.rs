@@ -1,4 +1,4 @@
-//! The static files: style sheet and favicon, inside the binary.
+//! The static files: style sheet and favicon, inside the binary. Mark and hue come from [`app::brand`].
 //!
 //! Their URLs carry a hash of their contents, so that browsers keep them for a year and still see
 //! each change at once. A debug build reads the files from `style/` at each request, if the
@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::LazyLock;
 
+use app::brand;
 use axum::body::Bytes;
 use axum::extract::Path;
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
@@ -35,6 +36,8 @@ struct Source {
     content_type: HeaderValue,
     /// Name in `style/` and contents of each part.
     parts: &'static [(&'static str, &'static str)],
+    /// What the brand adds behind them.
+    brand: fn() -> String,
 }
 
 static STYLESHEET: Source = Source {
@@ -47,13 +50,19 @@ static STYLESHEET: Source = Source {
         ("components.css", include_str!("../../style/components.css")),
         ("print.css", include_str!("../../style/print.css")),
     ],
+    brand: || format!("@layer tokens {{\n  :root {{\n    --hue: {};\n  }}\n}}\n", brand::HUE),
 };
 
 static FAVICON: Source = Source {
     stem: "favicon",
     extension: "svg",
     content_type: HeaderValue::from_static("image/svg+xml"),
-    parts: &[("favicon.svg", include_str!("../../style/favicon.svg"))],
+    parts: &[],
+    brand: || {
+        let (hue, mark) = (brand::HUE, brand::MARK);
+        let frame = r#"xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32""#;
+        format!("<svg {frame} fill=\"oklch(0.52 0.17 {hue})\">{mark}</svg>\n")
+    },
 };
 
 static STYLESHEET_ASSET: LazyLock<Asset> = LazyLock::new(|| Asset::embedded(&STYLESHEET));
@@ -84,7 +93,7 @@ impl Representation {
 impl Asset {
     fn embedded(source: &Source) -> Self {
         let parts = source.parts.iter().map(|(_, contents)| *contents);
-        Self::new(source, parts.collect::<Vec<_>>().concat())
+        Self::new(source, parts.collect::<String>())
     }
 
     /// From `style/` as it is now; `None` in a release build or without the folder.
@@ -94,10 +103,11 @@ impl Asset {
         }
         let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../style"));
         let parts = source.parts.iter().map(|(name, _)| std::fs::read_to_string(folder.join(name)).ok());
-        Some(Self::new(source, parts.collect::<Option<Vec<_>>>()?.concat()))
+        Some(Self::new(source, parts.collect::<Option<String>>()?))
     }
 
-    fn new(source: &Source, text: String) -> Self {
+    fn new(source: &Source, mut text: String) -> Self {
+        text.push_str(&(source.brand)());
         let url = format!("/assets/{}.{}.{}", source.stem, hash(text.as_bytes()), source.extension);
         let gzip = Representation::new(gzip(text.as_bytes()));
         Self { url, content_type: source.content_type.clone(), plain: Representation::new(text), gzip }
@@ -295,6 +305,15 @@ mod tests {
             let response = serve(Path(name.to_owned()), HeaderMap::new()).await;
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{name}");
         }
+    }
+
+    #[tokio::test]
+    async fn the_brand_is_in_both_files() {
+        let text = async |asset: &Asset| body(asset.respond(FOREVER, &headers(&[]))).await;
+        let (style, favicon) = (text(&STYLESHEET_ASSET).await, text(&FAVICON_ASSET).await);
+        let (style, favicon) = (String::from_utf8_lossy(&style), String::from_utf8_lossy(&favicon));
+        assert!(style.contains(&format!("--hue: {};", brand::HUE)));
+        assert!(favicon.contains(brand::MARK) && favicon.contains(&format!(" {})", brand::HUE)), "{favicon}");
     }
 
     #[test]

@@ -23,9 +23,10 @@ pub fn TopBar() -> impl IntoView {
         <header class="topbar">
             <div class="topbar-inner">
                 <a class="brand" href="/">
-                    <svg class="brand-mark" viewBox="0 0 32 32" width="20" height="20" aria-hidden="true" focusable="false">
-                        <path d="M16 2 29 9v14L16 30 3 23V9z" fill="currentColor"/>
-                    </svg>
+                    <svg
+                        class="brand-mark" viewBox="0 0 32 32" width="20" height="20"
+                        aria-hidden="true" focusable="false" inner_html=brand::MARK
+                    ></svg>
                     <span>{brand::TITLE}</span>
                 </a>
                 {links}
@@ -102,7 +103,7 @@ pub fn AdminNav() -> impl IntoView {
     }
 }
 
-const ADMIN_PAGES: [(&str, &str, &str); 7] = [
+const ADMIN_PAGES: &[(&str, &str, &str)] = &[
     ("/admin", "Overview", icon::OVERVIEW),
     ("/admin/users", "Users", icon::USERS),
     ("/admin/sessions", "Sessions", icon::SESSIONS),
