@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use percent_encoding::percent_decode_str;
 
 /// Built-in routes that need no sign-in (DESIGN.md, routes).
-const PUBLIC: [&str; 13] = [
+const PUBLIC: &[&str] = &[
     "/",
     "/auth/sign-in",
     "/auth/callback",
@@ -27,8 +27,8 @@ const PUBLIC: [&str; 13] = [
 /// Everything below it is the application's own style, the same for everyone.
 const ASSETS: &str = "/assets";
 
-/// What is nobody's but the administrators', whatever the settings exempt.
-const ADMIN: &str = "/admin";
+/// Paths that are one role's alone, with everything below them, whatever the settings exempt. The first that fits counts.
+const ROLES: &[(&str, &str)] = &[("/admin", "admin")];
 
 /// The most characters of a path to return to; the longest that is surely kept in a URL within a URL.
 const NEXT_LENGTH: usize = 2_000;
@@ -55,8 +55,9 @@ pub enum Access {
 #[must_use]
 pub fn access(path: &str, exempt: &[String]) -> Access {
     let meaning = meaning(path);
-    if is_below_ignoring_case(path, ADMIN) || is_below_ignoring_case(&meaning, ADMIN) {
-        Access::Role("admin")
+    let is_below = |base| is_below_ignoring_case(path, base) || is_below_ignoring_case(&meaning, base);
+    if let Some((_, role)) = ROLES.iter().find(|(base, _)| is_below(base)) {
+        Access::Role(role)
     } else if is_public(path) && is_public(&meaning) || is_exempt(path, exempt) && is_exempt(&meaning, exempt) {
         Access::Public
     } else {
