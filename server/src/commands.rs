@@ -1,4 +1,4 @@
-//! The command line: `server serve | migrate | doctor | entra-setup | users … | keys …`.
+//! The command line: `server serve | migrate | doctor | healthcheck | entra-setup | users … | keys …`.
 
 use std::process::ExitCode;
 
@@ -12,6 +12,7 @@ use crate::crypto::KeyRing;
 use crate::db::{Database, migrate};
 use crate::doctor::{self, Level};
 use crate::entra_setup::{Format, Registration};
+use crate::healthcheck;
 use crate::http::HttpClient;
 use crate::models::User;
 use crate::serve::{self, ServeError};
@@ -34,6 +35,8 @@ enum Command {
     Migrate(Box<Settings>),
     /// Check settings, database, provider and registration, and say what to do; exit code 1 if something fails
     Doctor(Box<DoctorArgs>),
+    /// Ask the server that runs on this machine whether it lives; exit code 1 if not
+    Healthcheck(Box<Settings>),
     /// Print how to register this application with Entra ID, from its settings
     EntraSetup(Box<EntraSetupArgs>),
     /// Grant and revoke roles, disable and enable users
@@ -150,6 +153,7 @@ async fn run(cli: Cli, environment: Environment) -> Result<(), ServeError> {
         Some(Command::Migrate(settings)) => migrate_with(&settings, &environment).await,
         Some(Command::Users(args)) => users_with(args.command, &environment).await,
         Some(Command::Doctor(args)) => doctor_with(*args, &environment).await,
+        Some(Command::Healthcheck(settings)) => healthcheck_with(&settings, &environment),
         Some(Command::EntraSetup(args)) => entra_setup_with(&args, &environment),
         Some(Command::Keys { command: KeysCommand::New { id } }) => new_key(&id),
         Some(Command::Keys { command: KeysCommand::Rotate(settings) }) => rotate_with(&settings, &environment).await,
@@ -208,6 +212,12 @@ async fn doctor_with(args: DoctorArgs, environment: &Environment) -> Result<(), 
         1 => Err(ServeError::Command("1 check failed".to_owned())),
         _ => Err(ServeError::Command(format!("{failed} checks failed"))),
     }
+}
+
+fn healthcheck_with(settings: &Settings, environment: &Environment) -> Result<(), ServeError> {
+    let address = settings.validate_bind_addr(environment).map_err(ServeError::Settings)?;
+    let asked = healthcheck::ask(address);
+    asked.map_err(|source| ServeError::Io { what: format!("asking the server on {address} (BIND_ADDR)"), source })
 }
 
 fn entra_setup_with(args: &EntraSetupArgs, environment: &Environment) -> Result<(), ServeError> {

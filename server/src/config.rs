@@ -18,7 +18,7 @@ mod reader;
 pub mod reference;
 pub mod settings;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod urls;
 mod validate;
 

@@ -43,6 +43,7 @@ pub mod error;
 pub mod graph;
 pub mod graph_sync;
 pub mod handlers;
+pub mod healthcheck;
 pub mod hooks;
 pub mod http;
 pub mod jobs;

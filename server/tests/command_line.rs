@@ -52,6 +52,13 @@ fn the_script_for_the_azure_cli_is_a_shell_script() {
 }
 
 #[test]
+fn the_health_check_fails_where_nothing_listens() {
+    let output = server(&["healthcheck"], &[("BIND_ADDR", "127.0.0.1:1")]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("BIND_ADDR"), "{}", text(&output.stderr));
+}
+
+#[test]
 fn k_04_wrong_settings_stop_every_command_with_all_problems_at_once() {
     let settings = [("PUBLIC_URL", "http://app.example"), ("ENTRA_VALIDATE", "off"), ("HTTP_TIMEOUT", "soon")];
     for arguments in [&["serve"][..], &["doctor"], &["keys", "rotate"]] {

@@ -55,7 +55,7 @@ pub(super) fn is_placeholder(text: &str) -> bool {
 }
 
 /// The content of a file without surrounding blanks; never empty.
-fn read_text(path: &str) -> Parsed<Zeroizing<String>> {
+pub(super) fn read_text(path: &str) -> Parsed<Zeroizing<String>> {
     let text = fs::read_to_string(path).map(Zeroizing::new).map_err(|error| unreadable(&error))?;
     match text.trim() {
         "" => Err("names an empty file".to_owned()),

@@ -59,6 +59,10 @@ pub struct Settings {
     #[arg(long, env, hide_env_values = true, help_heading = DATABASE)]
     pub database_url: Option<String>,
 
+    /// File that holds the database's URL, instead of `DATABASE_URL`; it is read at the start.
+    #[arg(long, env, hide_env_values = true, help_heading = DATABASE)]
+    pub database_url_file: Option<String>,
+
     /// Time for which audit events are kept, at most `3650d`.
     #[arg(long, env, hide_env_values = true, help_heading = DATABASE, default_value = "365d")]
     pub audit_retention: Option<String>,
@@ -144,6 +148,10 @@ pub struct Settings {
     /// keys of its own in `data/dev-keys`.
     #[arg(long, env, hide_env_values = true, help_heading = SESSIONS)]
     pub token_encryption_keys: Option<String>,
+
+    /// File that holds these keys, instead of `TOKEN_ENCRYPTION_KEYS`; it is read at the start.
+    #[arg(long, env, hide_env_values = true, help_heading = SESSIONS)]
+    pub token_encryption_keys_file: Option<String>,
 
     /// Access tokens are refreshed this long before they expire, at most `1d`.
     #[arg(long, env, hide_env_values = true, help_heading = SESSIONS, default_value = "10m")]
@@ -280,11 +288,12 @@ impl Settings {
     /// Name and value of each setting.
     pub(super) fn values(&self) -> Vec<(String, Option<&str>)> {
         fields!(self;
-            public_url bind_addr metrics_addr trusted_proxies auth_rate_limit login_exempt_paths database_url audit_retention
+            public_url bind_addr metrics_addr trusted_proxies auth_rate_limit login_exempt_paths database_url
+            database_url_file audit_retention
             entra_tenant_id entra_allowed_tenants entra_client_id entra_client_secret entra_client_secret_file
             entra_client_certificate_file entra_client_key_file entra_federated_token_file entra_authority graph_url
             entra_scopes entra_response_mode oidc_issuer clock_leeway session_idle_timeout session_absolute_timeout
-            token_encryption_keys token_refresh_threshold grant_idle_limit on_grant_revoked create_new_users
+            token_encryption_keys token_encryption_keys_file token_refresh_threshold grant_idle_limit on_grant_revoked create_new_users
             block_guest_users claim_mapping boolean_claim_mapping groups_claim mirror_groups role_mapping admin_users
             directory_sync_interval admin_sign_in_max_age admin_auth_context api_audience api_scope http_timeout http_retries extra_ca_file)
     }

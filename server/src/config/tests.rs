@@ -161,6 +161,7 @@ const REFUSED: &[(&[Pair], &[&str])] = &[
     (&[("LOGIN_EXEMPT_PATHS", "/docs/*")], &["LOGIN_EXEMPT_PATHS"]),
     (&[("LOGIN_EXEMPT_PATHS", "/docs,/admin/users")], &["LOGIN_EXEMPT_PATHS"]),
     (&[("DATABASE_URL", "sqlite::memory:")], &["DATABASE_URL"]),
+    (&[("DATABASE_URL_FILE", "/nowhere")], &["DATABASE_URL_FILE"]),
     (&[("DATABASE_URL", "sqlite://:memory:")], &["DATABASE_URL"]),
     (&[("DATABASE_URL", "sqlite:data/app.db")], &["DATABASE_URL"]),
     (&[("DATABASE_URL", "sqlite://")], &["DATABASE_URL"]),
@@ -236,6 +237,7 @@ const REFUSED: &[(&[Pair], &[&str])] = &[
     (&[("SESSION_ABSOLUTE_TIMEOUT", "1 day")], &["SESSION_ABSOLUTE_TIMEOUT"]),
     (&[("SESSION_IDLE_TIMEOUT", "9h")], &["SESSION_IDLE_TIMEOUT", "SESSION_ABSOLUTE_TIMEOUT"]),
     (&[("TOKEN_ENCRYPTION_KEYS", "change-me")], &["TOKEN_ENCRYPTION_KEYS"]),
+    (&[("TOKEN_ENCRYPTION_KEYS", ""), ("TOKEN_ENCRYPTION_KEYS_FILE", "/nowhere")], &["TOKEN_ENCRYPTION_KEYS_FILE"]),
     (&[("TOKEN_ENCRYPTION_KEYS", "k1:change-me")], &["TOKEN_ENCRYPTION_KEYS"]),
     (&[("TOKEN_ENCRYPTION_KEYS", "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")], &["TOKEN_ENCRYPTION_KEYS"]),
     (&[("TOKEN_REFRESH_THRESHOLD", "25h")], &["TOKEN_REFRESH_THRESHOLD"]),
@@ -625,6 +627,26 @@ fn the_extra_ca_file_must_hold_certificates() {
 }
 
 #[test]
+fn secrets_can_come_from_files_but_not_twice() {
+    let folder = Folder::new();
+    let url = folder.file("url", "sqlite:///var/lib/app.db\n");
+    let keys = folder.file("keys", &format!("{RING}\n"));
+    let changes = [("DATABASE_URL_FILE", url.as_str()), ("TOKEN_ENCRYPTION_KEYS_FILE", keys.as_str())];
+    let config = accept(&[changes.as_slice(), &[("TOKEN_ENCRYPTION_KEYS", "")]].concat());
+    assert_eq!(config.database, DatabaseConfig::Sqlite { path: PathBuf::from("/var/lib/app.db") });
+    let both = [changes.as_slice(), &[("DATABASE_URL", "sqlite://app.db")]].concat();
+    let pairs = [["DATABASE_URL", "DATABASE_URL_FILE"], ["TOKEN_ENCRYPTION_KEYS", "TOKEN_ENCRYPTION_KEYS_FILE"]];
+    assert_eq!(refused(validate(&both)), pairs);
+    for content in ["", "mysql://db/app"] {
+        let file = folder.file("wrong", content);
+        assert_eq!(refused(validate(&[("DATABASE_URL_FILE", &file)])), [["DATABASE_URL_FILE"]], "{content}");
+    }
+    let missing = folder.0.join("none").display().to_string();
+    let changes = [("TOKEN_ENCRYPTION_KEYS", ""), ("TOKEN_ENCRYPTION_KEYS_FILE", missing.as_str())];
+    assert_eq!(refused(validate(&changes)), [["TOKEN_ENCRYPTION_KEYS_FILE"]]);
+}
+
+#[test]
 fn dev_keys_are_made_once_and_for_the_owner_alone() {
     let folder = Folder::new();
     let dev_keys = folder.0.join("data").join("dev-keys");
@@ -801,7 +823,7 @@ fn help_shows_names_and_defaults_but_no_values_of_the_environment() {
 }
 
 /// `text` is what the repository's file `path` holds; with `UPDATE_DOCS=1` it is written there.
-fn assert_is_file(path: &str, text: &str) {
+pub(crate) fn assert_is_file(path: &str, text: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path);
     if std::env::var_os("UPDATE_DOCS").is_some() {
         fs::write(&path, text).expect("writes");

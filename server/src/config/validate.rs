@@ -16,6 +16,10 @@ use super::{
 use crate::crypto::KeyRing;
 
 const KEYS: &str = "TOKEN_ENCRYPTION_KEYS";
+const KEYS_FILE: &str = "TOKEN_ENCRYPTION_KEYS_FILE";
+const DATABASE_URL: &str = "DATABASE_URL";
+const DATABASE_URL_FILE: &str = "DATABASE_URL_FILE";
+const ONE_OF_THEM: &str = "only one of them can be used; keep one";
 
 impl Settings {
     /// Everything that the server needs to know, for `build`; `environment` holds the names that are set.
@@ -63,6 +67,14 @@ impl Settings {
             let directory_sync = directory_sync?.is_some();
             Some(RegistrationConfig { public_url: public_url?, accounts, scopes, directory_sync })
         })
+    }
+
+    /// `BIND_ADDR` alone, for asking the server that listens there.
+    ///
+    /// # Errors
+    /// As [`Settings::validate`].
+    pub fn validate_bind_addr(&self, environment: &Environment) -> Result<SocketAddr, Problems> {
+        self.read(environment, |reader| reader.parse("BIND_ADDR", parse::socket_address))
     }
 
     /// What is allowed but probably not meant.
@@ -143,7 +155,7 @@ fn metrics_addr(reader: &mut Reader<'_>) -> Option<Option<SocketAddr>> {
         return Some(None);
     }
     let address = reader.parse("METRICS_ADDR", parse::socket_address)?;
-    if reader.given("BIND_ADDR").is_some_and(|public| public.trim() == address.to_string()) {
+    if reader.text("BIND_ADDR").is_some_and(|public| public == address.to_string()) {
         return reader.refuse(["METRICS_ADDR", "BIND_ADDR"], "must differ: metrics are not for the public");
     }
     Some(Some(address))
@@ -159,10 +171,15 @@ fn auth_rate_limit(reader: &mut Reader<'_>, public_url: Option<&PublicUrl>) -> O
 }
 
 fn database_config(reader: &mut Reader<'_>, build: &Build) -> Option<DatabaseConfig> {
-    const NAME: &str = "DATABASE_URL";
-    match reader.given(NAME).or(database::default_url(build.database)) {
-        Some(url) => database::parse(url, build.database).map_or_else(|refusal| reader.refuse([NAME], refusal), Some),
-        None => reader.refuse([NAME], "missing; write postgres://user:password@host/name"),
+    let parse = |text: &str| database::parse(text, build.database);
+    match (reader.given(DATABASE_URL), reader.given(DATABASE_URL_FILE)) {
+        (Some(_), Some(_)) => reader.refuse([DATABASE_URL, DATABASE_URL_FILE], ONE_OF_THEM),
+        (None, Some(_)) => reader.parse(DATABASE_URL_FILE, |path| parse(&credential::read_text(path)?)),
+        (Some(_), None) => reader.parse(DATABASE_URL, parse),
+        (None, None) => match database::default_url(build.database) {
+            Some(url) => parse(url).map_or_else(|refusal| reader.refuse([DATABASE_URL], refusal), Some),
+            None => reader.refuse([DATABASE_URL], "missing; write postgres://user:password@host/name"),
+        },
     }
 }
 
@@ -191,13 +208,15 @@ fn tokens(reader: &mut Reader<'_>, build: &Build) -> Option<TokenConfig> {
 }
 
 fn keys(reader: &mut Reader<'_>, build: &Build) -> Option<KeyRing> {
-    if reader.given(KEYS).is_some() {
-        return reader.parse(KEYS, parse::keys);
+    match (reader.given(KEYS), reader.given(KEYS_FILE)) {
+        (Some(_), Some(_)) => reader.refuse([KEYS, KEYS_FILE], ONE_OF_THEM),
+        (None, Some(_)) => reader.parse(KEYS_FILE, |path| parse::keys(&credential::read_text(path)?)),
+        (Some(_), None) => reader.parse(KEYS, parse::keys),
+        (None, None) if build.dev => {
+            dev_keys::load_or_create(&build.dev_keys).map_or_else(|refusal| reader.refuse([KEYS], refusal), Some)
+        }
+        (None, None) => reader.refuse([KEYS], "missing; `server keys new` prints a key"),
     }
-    if !build.dev {
-        return reader.refuse([KEYS], "missing; `server keys new` prints a key");
-    }
-    dev_keys::load_or_create(&build.dev_keys).map_or_else(|refusal| reader.refuse([KEYS], refusal), Some)
 }
 
 fn sync(reader: &mut Reader<'_>) -> Option<SyncConfig> {
