@@ -12,6 +12,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::api::caller::READ_USERS;
 use crate::config::{Accounts, RegistrationConfig};
 use crate::handlers::auth::CALLBACK_PATH;
 use crate::middleware::security_headers::FRONT_CHANNEL_LOGOUT;
@@ -20,10 +21,12 @@ use crate::middleware::security_headers::FRONT_CHANNEL_LOGOUT;
 const API_SCOPE: &str = "access_as_user";
 
 /// Optional claims of the ID token, and what each is for.
-const OPTIONAL_CLAIMS: [(&str, &str); 3] = [
+const OPTIONAL_CLAIMS: [(&str, &str); 5] = [
     ("sid", "front-channel logout finds the session by it"),
     ("login_hint", "signing out does not ask which account"),
     ("acct", "guests are told from members"),
+    ("auth_time", "acts that need a fresh sign-in see how old it is"),
+    ("acrs", "acts that need a stronger sign-in see that it was one (ADMIN_AUTH_CONTEXT)"),
 ];
 
 /// What to print.
@@ -48,6 +51,7 @@ pub struct Registration {
     has_api: bool,
     directory_sync: bool,
     role_id: Uuid,
+    program_role_id: Uuid,
     scope_id: Uuid,
 }
 
@@ -67,6 +71,7 @@ impl Registration {
             has_api,
             directory_sync: config.directory_sync,
             role_id: Uuid::new_v4(),
+            program_role_id: Uuid::new_v4(),
             scope_id: Uuid::new_v4(),
         }
     }
@@ -88,22 +93,36 @@ impl Registration {
         let claims: Vec<Value> = OPTIONAL_CLAIMS.iter().map(|(name, _)| json!({ "name": name })).collect();
         json!({
             "groupMembershipClaims": "SecurityGroup",
-            "optionalClaims": { "idToken": claims },
+            "optionalClaims": { "idToken": claims, "accessToken": self.access_token_claims() },
             "web": {
                 "redirectUris": [self.redirect_uri],
                 "logoutUrl": self.logout_url,
                 "implicitGrantSettings": { "enableIdTokenIssuance": false, "enableAccessTokenIssuance": false },
             },
             "api": { "requestedAccessTokenVersion": 2, "oauth2PermissionScopes": self.api_scopes() },
-            "appRoles": [{
-                "id": self.role_id,
-                "value": "Admin",
-                "displayName": "Administrators",
-                "description": "May use the admin pages.",
-                "allowedMemberTypes": ["User"],
-                "isEnabled": true,
-            }],
+            "appRoles": self.app_roles(),
         })
+    }
+
+    fn app_roles(&self) -> Vec<Value> {
+        let role = |id, value, name, description, members| {
+            json!({
+                "id": id,
+                "value": value,
+                "displayName": name,
+                "description": description,
+                "allowedMemberTypes": [members],
+                "isEnabled": true,
+            })
+        };
+        let people = role(self.role_id, "Admin", "Administrators", "May use the admin pages.", "User");
+        let programs = role(self.program_role_id, READ_USERS, "Read users", "May list the users.", "Application");
+        if self.has_api { vec![people, programs] } else { vec![people] }
+    }
+
+    /// `idtyp` tells a program's own token from a person's.
+    fn access_token_claims(&self) -> Vec<Value> {
+        if self.has_api { vec![json!({ "name": "idtyp" })] } else { Vec::new() }
     }
 
     fn api_scopes(&self) -> Vec<Value> {
@@ -152,6 +171,10 @@ impl Registration {
 
     fn shell_title(&self) -> String {
         format!("'{}'", self.title.replace('\'', r"'\''"))
+    }
+
+    fn program_role(&self) -> &'static str {
+        READ_USERS
     }
 
     fn optional_claims(&self) -> &'static [(&'static str, &'static str)] {
@@ -221,8 +244,15 @@ mod tests {
                 "Contoso Portal",
                 "User.Read",
                 "offline_access",
+                "sid",
                 "login_hint",
+                "acct",
+                "auth_time",
+                "acrs",
+                "Admin",
                 "access_as_user",
+                "idtyp",
+                "Users.Read.All",
             ] {
                 assert!(text.contains(needed), "{format:?} lacks {needed}");
             }
@@ -234,7 +264,9 @@ mod tests {
         let registration = registration("https://app.example.com", "Portal", false);
         for format in [Format::Steps, Format::Az, Format::Terraform] {
             let text = registration.write(format).expect("rendered");
-            assert!(!text.contains("access_as_user"), "{format:?}");
+            for name in ["access_as_user", "idtyp", "Users.Read.All"] {
+                assert!(!text.contains(name), "{format:?}: {name}");
+            }
         }
     }
 

@@ -41,6 +41,12 @@ resource "azuread_application" "app" {
       name = "{{ name }}"
     }
 {%- endfor %}
+{%- if r.has_api %}
+    # a program's own token is told from a person's
+    access_token {
+      name = "idtyp"
+    }
+{%- endif %}
   }
 
   api {
@@ -68,6 +74,17 @@ resource "azuread_application" "app" {
     allowed_member_types = ["User"]
     enabled              = true
   }
+{%- if r.has_api %}
+
+  app_role {
+    id                   = "{{ r.program_role_id }}"
+    value                = "{{ r.program_role() }}"
+    display_name         = "Read users"
+    description          = "May list the users."
+    allowed_member_types = ["Application"]
+    enabled              = true
+  }
+{%- endif %}
 
   required_resource_access {
     resource_app_id = data.azuread_service_principal.graph.client_id
