@@ -34,6 +34,7 @@ mod token_endpoint;
 mod tokens;
 mod transaction;
 pub mod transport;
+pub mod troubleshooting;
 mod user_info;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -100,29 +100,46 @@ impl ProviderError {
     }
 }
 
-/// A better text for some of Microsoft's numbers.
+/// A better text for some of Microsoft's numbers; `docs/troubleshooting.md` is written from it.
+pub(super) const BY_NUMBER: &[(&[u32], Advice)] = &[
+    (&[50_011], BAD_REDIRECT_URI),
+    (&[700_016, 50_194, 650_056, 65_005], NOT_REGISTERED),
+    (&[90_002], BAD_TENANT),
+    (&[70_011, 28_002], BAD_SCOPE),
+    (&[7_000_215, 700_027, 7_000_218, 700_025], BAD_CREDENTIAL),
+    (&[7_000_222], EXPIRED_CREDENTIAL),
+    (&[65_001, 90_094, 90_095], CONSENT),
+    (&[65_004], DECLINED),
+    (&[50_072, 50_074, 50_076, 50_078, 50_079, 50_158], MORE_FACTORS),
+    (&[53_000, 53_001, 53_002, 53_003, 53_004, 530_032, 50_131, 50_097], CONDITIONAL_ACCESS),
+    (&[50_173, 70_008, 700_082, 70_043, 70_000, 50_089], GRANT_OVER),
+    (&[54_005, 501_481], START_AGAIN),
+    (&[50_057], ACCOUNT_DISABLED),
+    (&[50_034, 51_004, 50_020, 16_000, 90_072, 50_014], NOT_IN_TENANT),
+    (&[50_105], NOT_ASSIGNED),
+    (&[50_058], SIGN_IN_NEEDED),
+    (&[50_196], LOOP),
+    (&[90_033, 90_006, 90_090, 90_024, 50_033, 50_087, 90_012, 90_055], OUTAGE),
+];
+
+/// What is refused here, whatever the provider says.
+pub(super) const REFUSED_HERE: &[Advice] = &[
+    OTHER_BROWSER,
+    TOO_SLOW,
+    BAD_CALLBACK,
+    BAD_TOKEN,
+    CLOCKS,
+    TENANT_NOT_ALLOWED,
+    PERSONAL_ACCOUNT,
+    NO_OBJECT_ID,
+    NOT_STRONG_ENOUGH,
+    BAD_ANSWER,
+    BAD_METADATA,
+];
+
 fn aadsts_advice(number: u32) -> Option<Advice> {
-    Some(match number {
-        50_011 => BAD_REDIRECT_URI,
-        700_016 | 50_194 | 650_056 | 65_005 => NOT_REGISTERED,
-        90_002 => BAD_TENANT,
-        70_011 | 28_002 => BAD_SCOPE,
-        7_000_215 | 700_027 | 7_000_218 | 700_025 => BAD_CREDENTIAL,
-        7_000_222 => EXPIRED_CREDENTIAL,
-        65_001 | 90_094 | 90_095 => CONSENT,
-        65_004 => DECLINED,
-        50_072 | 50_074 | 50_076 | 50_078 | 50_079 | 50_158 => MORE_FACTORS,
-        53_000..=53_004 | 530_032 | 50_131 | 50_097 => CONDITIONAL_ACCESS,
-        50_173 | 70_008 | 700_082 | 70_043 | 70_000 | 50_089 => GRANT_OVER,
-        54_005 | 501_481 => START_AGAIN,
-        50_057 => ACCOUNT_DISABLED,
-        50_034 | 51_004 | 50_020 | 16_000 | 90_072 | 50_014 => NOT_IN_TENANT,
-        50_105 => NOT_ASSIGNED,
-        50_058 => SIGN_IN_NEEDED,
-        50_196 => LOOP,
-        90_033 | 90_006 | 90_090 | 90_024 | 50_033 | 50_087 | 90_012 | 90_055 => OUTAGE,
-        _ => return None,
-    })
+    let row = BY_NUMBER.iter().find(|(numbers, _)| numbers.contains(&number));
+    row.map(|(_, advice)| advice.clone())
 }
 
 fn callback_advice(fault: CallbackFault) -> Advice {
