@@ -1,5 +1,7 @@
 //! The kit of the generation tests: a copy of the repository as a template, answers, and generated projects.
 
+pub mod recipes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

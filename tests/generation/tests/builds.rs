@@ -1,4 +1,5 @@
-//! Builds generated projects with each set of Cargo features, runs the SQLite one's own tests, and boots both.
+//! Builds generated projects with each set of Cargo features, runs the SQLite one's own tests, and boots both; follows
+//! every recipe of `docs/recipes` in a third.
 //!
 //! `tests/run` starts it: `TEST_DATABASE_URL` names a PostgreSQL server whose databases may be created and dropped.
 //! The projects lie at a fixed place and share the repository's target directory, so that only their own members are
@@ -13,6 +14,7 @@ use std::sync::Mutex;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use generation::recipes::{FOLDER, recipes};
 use generation::{Answers, Template, generate, repository};
 
 /// Longest time from start to the first answer of a debug build.
@@ -39,17 +41,35 @@ fn a_postgres_project_builds_and_boots() {
     boot(&build(&project), &url);
 }
 
+#[test]
+fn every_recipe_works_in_a_new_project() {
+    let project = generated(&Answers::new("generated-recipes"));
+    for recipe in recipes().unwrap() {
+        for change in &recipe.changes {
+            change.apply(&project).unwrap_or_else(|error| panic!("{FOLDER}/{}: {error:#}", recipe.name));
+        }
+    }
+    let probes = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/probes.rs");
+    fs::copy(probes, project.join("tests/suite/tests/recipes.rs")).unwrap();
+    let _guard = TARGET.lock().unwrap();
+    cargo(&project, &["test", "--locked", "-p", "app", "-p", "suite", "--test", "pages", "--test", "recipes"]);
+}
+
 /// Generates a project whose every answer but the database differs from the repository's defaults.
 fn project(name: &str, database: &str) -> PathBuf {
+    let answers = Answers::new(name).with("title", "A \"quoted\" {title}").with("database", database);
+    generated(&answers.with("tenancy", "multi").with("graph", false).with("api", false))
+}
+
+/// Generates a project at its fixed place.
+fn generated(answers: &Answers) -> PathBuf {
     let folder = std::env::temp_dir().join("entra-starter-generated");
-    let path = folder.join(name);
+    let path = folder.join(&answers.name);
     if path.exists() {
         fs::remove_dir_all(&path).unwrap();
     }
     fs::create_dir_all(&folder).unwrap();
-    let answers = Answers::new(name).with("title", "A \"quoted\" {title}").with("database", database);
-    let answers = answers.with("tenancy", "multi").with("graph", false).with("api", false);
-    generate(Template::copy().unwrap().path(), &folder, &answers).unwrap()
+    generate(Template::copy().unwrap().path(), &folder, answers).unwrap()
 }
 
 /// Builds the server and returns a copy of its binary that no other build overwrites.
