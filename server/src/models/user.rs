@@ -54,7 +54,7 @@ pub struct User {
 }
 
 /// What a sign-in writes about a user.
-#[derive(Clone, Debug, Insertable)]
+#[derive(Clone, Debug, Default, Insertable)]
 #[diesel(table_name = users)]
 pub struct NewUser {
     /// Used when the identity is new.

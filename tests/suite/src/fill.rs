@@ -23,17 +23,13 @@ pub async fn db_fill(app: &TestApp, count: usize) {
             name_fold: format!("name {}", number % 3),
             email: upn.clone(),
             email_fold: upn,
-            given_name: String::new(),
-            family_name: String::new(),
-            job_title: String::new(),
-            department: String::new(),
-            is_external: false,
             user_type: if number % 5 == 0 { "guest" } else { "member" }.into(),
             status: "active".into(),
             claims: "{}".into(),
             created_at: now - chrono::Duration::minutes(i64::try_from(number / 2).expect("small")),
             last_sign_in_at: now,
             synced_at: now,
+            ..Default::default()
         };
         user.upsert(&mut conn).await.expect("a row");
     }

@@ -40,17 +40,13 @@ async fn add_strangers(app: &TestApp, count: usize) {
             email: upn.clone(),
             email_fold: upn.clone(),
             upn,
-            given_name: String::new(),
-            family_name: String::new(),
-            job_title: String::new(),
-            department: String::new(),
-            is_external: false,
             user_type: "member".into(),
             status: "active".into(),
             claims: "{}".into(),
             created_at: at,
             last_sign_in_at: at,
             synced_at: at,
+            ..Default::default()
         };
         user.upsert(&mut conn).await.expect("a row");
     }
