@@ -48,7 +48,7 @@ mod tests {
         std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a request");
             let mut request = [0; 64];
-            let _ = stream.read(&mut request).expect("a request");
+            assert!(stream.read(&mut request).expect("a request") > 0);
             stream.write_all(answer.as_bytes()).expect("sent");
         });
         port
