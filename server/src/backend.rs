@@ -133,20 +133,20 @@ impl ServerBackend {
         Ok(UserPage {
             any_users: !users.is_empty() || !is_whole_list,
             rows: users.iter().map(|user| user_row(user, live(user))).collect(),
-            total: Some(total),
+            total,
             next,
             prev,
             roles: known_roles(&self.state, &mut conn).await?.into_iter().collect(),
         })
     }
 
-    async fn count_users(&self, filter: &UserFilter) -> Answer<u64> {
+    async fn count_users(&self, filter: &UserFilter) -> Answer<Option<u64>> {
         let now = self.state.clock.now_utc();
         if let Some(count) = self.state.counts.get(filter, now) {
             return Ok(count);
         }
         let mut conn = self.conn().await?;
-        let count = unsigned(User::count(&mut conn, filter).await?);
+        let count = User::count(&mut conn, filter).await?.map(unsigned);
         self.state.counts.put(filter.clone(), count, now);
         Ok(count)
     }
@@ -182,8 +182,8 @@ impl ServerBackend {
     async fn dashboard_data(&self) -> Answer<Dashboard> {
         self.require_admin()?;
         let disabled = UserFilter { status: Some("disabled".to_owned()), ..UserFilter::default() };
-        let users = self.count_users(&UserFilter::default()).await?;
-        let disabled_users = self.count_users(&disabled).await?;
+        let users = self.count_users(&UserFilter::default()).await?.unwrap_or_default();
+        let disabled_users = self.count_users(&disabled).await?.unwrap_or_default();
         let mut conn = self.conn().await?;
         let sign_ins_by_day = self.sign_ins_by_day(&mut conn).await?;
         let events = AuditEvent::list(&mut conn, &AuditFilter::default(), None, HISTORY).await?;

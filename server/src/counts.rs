@@ -16,21 +16,21 @@ const MAX_ENTRIES: usize = 1000;
 /// Remembers how many users fit a filter.
 #[derive(Debug, Default)]
 pub struct CountCache {
-    entries: Mutex<HashMap<UserFilter, (NaiveDateTime, u64)>>,
+    entries: Mutex<HashMap<UserFilter, (NaiveDateTime, Option<u64>)>>,
     days: Mutex<HashMap<NaiveDate, (u64, u64)>>,
 }
 
 impl CountCache {
-    /// The count for `filter`, if it is at most ten seconds old at `now`.
+    /// The count for `filter` (`None` within: too many to count), if it is at most ten seconds old at `now`.
     #[must_use]
-    pub fn get(&self, filter: &UserFilter, now: NaiveDateTime) -> Option<u64> {
+    pub fn get(&self, filter: &UserFilter, now: NaiveDateTime) -> Option<Option<u64>> {
         let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let (at, count) = entries.get(filter)?;
         (now - *at <= MAX_AGE).then_some(*count)
     }
 
     /// Remembers a count taken at `now`.
-    pub fn put(&self, filter: UserFilter, count: u64, now: NaiveDateTime) {
+    pub fn put(&self, filter: UserFilter, count: Option<u64>, now: NaiveDateTime) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         if entries.len() >= MAX_ENTRIES {
             entries.clear();

@@ -21,6 +21,7 @@ mod role_mapping;
 mod session;
 mod used_transaction;
 mod user;
+mod user_search;
 
 pub use audit::{AuditEvent, AuditFilter, EventQuery, NewAuditEvent, changed_from};
 pub use cursor::Cursor;
@@ -32,7 +33,7 @@ pub use role::{RoleSource, UserRole, grant_role, revoke_role, set_provider_role_
 pub use role_mapping::{RoleMapping, list_app_roles, list_holders, list_role_holders, set_app_roles};
 pub use session::{EndedAtProvider, LiveAt, NewSession, SessionRecord};
 pub use used_transaction::UsedTransaction;
-pub use user::{NewUser, User, UserFilter, UserWindow};
+pub use user::{NewUser, User, UserFilter, UserQuery, UserWindow};
 
 /// A new id: a UUID of version 7, whose text orders by time.
 #[must_use]

@@ -31,12 +31,26 @@ CREATE TABLE users (
     synced_at       TIMESTAMP NOT NULL
 );
 CREATE UNIQUE INDEX users_identity ON users (realm, subject);
+CREATE INDEX users_by_subject ON users (subject);
 CREATE INDEX users_by_upn ON users (upn_fold, id);
 CREATE INDEX users_by_name ON users (name_fold, id);
 CREATE INDEX users_by_email ON users (email_fold, id);
 CREATE INDEX users_by_last_sign_in ON users (last_sign_in_at, id);
 CREATE INDEX users_by_created ON users (created_at, id);
 CREATE INDEX users_disabled ON users (id) WHERE status = 'disabled';
+
+-- Search by trigrams, where this user may create the extension (a trusted one: whoever may create in the database may) and
+-- the server allows it (Azure: `azure.extensions`). Without it searching works, and reads every user. Later, by hand:
+-- CREATE EXTENSION pg_trgm, and the same index.
+DO $$
+BEGIN
+    CREATE EXTENSION IF NOT EXISTS pg_trgm;
+    CREATE INDEX users_search ON users
+        USING gin (upn_fold gin_trgm_ops, name_fold gin_trgm_ops, email_fold gin_trgm_ops);
+EXCEPTION WHEN OTHERS THEN
+    RAISE NOTICE 'no index for searching users: %', SQLERRM;
+END
+$$;
 
 -- Where a role comes from is kept apart: the provider's claims, or an administrator here.
 CREATE TABLE user_roles (

@@ -9,4 +9,6 @@ DROP TABLE groups;
 DROP TABLE role_mappings;
 DROP TABLE user_app_roles;
 DROP TABLE user_roles;
+DROP TABLE user_search;
+DROP TABLE user_search_keys;
 DROP TABLE users;

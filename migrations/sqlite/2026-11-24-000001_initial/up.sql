@@ -31,12 +31,43 @@ CREATE TABLE users (
     synced_at       TIMESTAMP NOT NULL
 );
 CREATE UNIQUE INDEX users_identity ON users (realm, subject);
+CREATE INDEX users_by_subject ON users (subject);
 CREATE INDEX users_by_upn ON users (upn_fold, id);
 CREATE INDEX users_by_name ON users (name_fold, id);
 CREATE INDEX users_by_email ON users (email_fold, id);
 CREATE INDEX users_by_last_sign_in ON users (last_sign_in_at, id);
 CREATE INDEX users_by_created ON users (created_at, id);
 CREATE INDEX users_disabled ON users (id) WHERE status = 'disabled';
+
+-- Search: the trigrams of names and addresses, kept in step by triggers. Keys of their own, since VACUUM may change the
+-- rowids of a table without an integer key. Only which user has which trigram is kept, neither text nor positions.
+CREATE TABLE user_search_keys (
+    key     INTEGER PRIMARY KEY NOT NULL,
+    user_id TEXT NOT NULL UNIQUE REFERENCES users (id)
+);
+CREATE VIRTUAL TABLE user_search USING fts5 (
+    text, content = '', contentless_delete = 1, detail = none, tokenize = 'trigram'
+);
+CREATE TRIGGER user_search_insert AFTER INSERT ON users
+BEGIN
+    INSERT INTO user_search_keys (user_id) VALUES (new.id);
+    INSERT INTO user_search (rowid, text)
+    SELECT key, new.upn_fold || char(10) || new.name_fold || char(10) || new.email_fold
+    FROM user_search_keys WHERE user_id = new.id;
+END;
+CREATE TRIGGER user_search_update AFTER UPDATE OF upn_fold, name_fold, email_fold ON users
+WHEN (old.upn_fold, old.name_fold, old.email_fold) <> (new.upn_fold, new.name_fold, new.email_fold)
+BEGIN
+    DELETE FROM user_search WHERE rowid = (SELECT key FROM user_search_keys WHERE user_id = new.id);
+    INSERT INTO user_search (rowid, text)
+    SELECT key, new.upn_fold || char(10) || new.name_fold || char(10) || new.email_fold
+    FROM user_search_keys WHERE user_id = new.id;
+END;
+CREATE TRIGGER user_search_delete BEFORE DELETE ON users
+BEGIN
+    DELETE FROM user_search WHERE rowid = (SELECT key FROM user_search_keys WHERE user_id = old.id);
+    DELETE FROM user_search_keys WHERE user_id = old.id;
+END;
 
 -- Where a role comes from is kept apart: the provider's claims, or an administrator here.
 CREATE TABLE user_roles (

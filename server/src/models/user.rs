@@ -2,10 +2,11 @@
 
 use chrono::{DateTime, NaiveDateTime};
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 use diesel::upsert::excluded;
 use diesel_async::RunQueryDsl;
 
-use super::Cursor;
+use super::{Cursor, user_search};
 use crate::db::schema::{user_roles, users};
 use crate::db::{Backend, DbConn};
 
@@ -193,7 +194,8 @@ impl UserWindow {
     }
 }
 
-type UserQuery<'a> = users::BoxedQuery<'a, Backend>;
+/// A query for users.
+pub type UserQuery<'a> = users::BoxedQuery<'a, Backend>;
 
 impl User {
     /// The user with this id.
@@ -334,12 +336,19 @@ impl User {
             .await
     }
 
-    /// How many users fit.
+    /// How many users fit; `None` when a search finds so many among so many that counting takes long.
     ///
     /// # Errors
     /// From the database.
-    pub async fn count(conn: &mut DbConn, filter: &UserFilter) -> QueryResult<i64> {
-        filtered(filter).count().get_result(conn).await
+    pub async fn count(conn: &mut DbConn, filter: &UserFilter) -> QueryResult<Option<i64>> {
+        let among = user_search::candidates(conn, &filter.q).await?;
+        if among.is_none() && !filter.q.trim().is_empty() {
+            let some = users::table.select(users::id).limit(COUNTED + 1).load::<String>(conn).await?;
+            if some.len() > usize::try_from(COUNTED).unwrap_or(usize::MAX) {
+                return Ok(None);
+            }
+        }
+        filtered(filter, among).count().get_result(conn).await.map(Some)
     }
 
     /// One more row than `window.limit` if there are more, in the order of the window, or from its
@@ -348,7 +357,14 @@ impl User {
     /// # Errors
     /// From the database.
     pub async fn list(conn: &mut DbConn, filter: &UserFilter, window: &UserWindow) -> QueryResult<Vec<Self>> {
-        let query = filtered(filter);
+        let among = user_search::candidates(conn, &filter.q).await?;
+        Self::page(filter, among, window).select(Self::as_select()).load(conn).await
+    }
+
+    /// The query of [`Self::list`], `among` the users with these ids.
+    #[must_use]
+    pub fn page<'a>(filter: &'a UserFilter, among: Option<Vec<String>>, window: &UserWindow) -> UserQuery<'a> {
+        let query = filtered(filter, among);
         let query = match window.sort {
             "name" => by_text(query, users::name_fold, window),
             "email" => by_text(query, users::email_fold, window),
@@ -356,7 +372,7 @@ impl User {
             "created" => by_time(query, users::created_at, window),
             _ => by_text(query, users::upn_fold, window),
         };
-        query.limit(i64::from(window.limit) + 1).select(Self::as_select()).load(conn).await
+        query.limit(i64::from(window.limit) + 1)
     }
 
     /// The cursor of this row in the order `sort`.
@@ -396,11 +412,14 @@ impl User {
     }
 }
 
-/// At most this many words are searched for; the rest of a pasted text is ignored.
-const MAX_WORDS: usize = 8;
+/// Where a search finds many, they are counted among at most so many users.
+const COUNTED: i64 = 20_000;
 
-fn filtered(filter: &UserFilter) -> UserQuery<'_> {
+fn filtered(filter: &UserFilter, among: Option<Vec<String>>) -> UserQuery<'_> {
     let mut query = users::table.into_boxed();
+    if let Some(ids) = among {
+        query = query.filter(users::id.eq_any(ids));
+    }
     if let Some(status) = &filter.status {
         query = query.filter(users::status.eq(status));
     }
@@ -411,23 +430,27 @@ fn filtered(filter: &UserFilter) -> UserQuery<'_> {
         let holders = user_roles::table.filter(user_roles::role.eq(role)).select(user_roles::user_id);
         query = query.filter(users::id.eq_any(holders));
     }
-    for word in filter.q.split_whitespace().take(MAX_WORDS) {
-        let word = word.to_lowercase();
-        let pattern = format!("%{}%", escape_like(&word));
-        query = query.filter(
-            users::upn_fold
-                .like(pattern.clone())
-                .escape('\\')
-                .or(users::name_fold.like(pattern.clone()).escape('\\'))
-                .or(users::email_fold.like(pattern).escape('\\'))
-                .or(users::subject.eq(word)),
-        );
+    let pattern = user_search::pattern(&filter.q);
+    for word in user_search::words(&filter.q) {
+        query = query.filter(told_by(pattern(&escape_like(&word))).or(users::subject.eq(word)));
     }
     query
 }
 
+/// Names and addresses like `pattern`.
+pub(super) fn told_by(pattern: String) -> Box<dyn BoxableExpression<users::table, Backend, SqlType = Bool>> {
+    let like = (pattern.clone(), pattern.clone(), pattern);
+    Box::new(
+        users::upn_fold
+            .like(like.0)
+            .escape('\\')
+            .or(users::name_fold.like(like.1).escape('\\'))
+            .or(users::email_fold.like(like.2).escape('\\')),
+    )
+}
+
 /// Makes `%` and `_` mean themselves in a `LIKE` pattern.
-fn escape_like(word: &str) -> String {
+pub(super) fn escape_like(word: &str) -> String {
     word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
 }
 

@@ -104,6 +104,7 @@ fn summary(page: &UserPage) -> String {
         Some(total) if total > shown => {
             format!("{} of {}", format::thousands(shown), format::count(total, "user", "users"))
         }
+        None if page.next.is_some() || page.prev.is_some() => format!("{} of many users", format::thousands(shown)),
         _ => format::count(shown, "user", "users"),
     }
 }

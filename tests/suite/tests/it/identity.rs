@@ -47,7 +47,7 @@ async fn e_06_t_14_a_verified_address_links_nobody() {
 async fn f_34_concurrent_first_sign_ins_of_one_person_make_one_row() {
     let app = TestApp::start().await;
     let mut sign_ins = Vec::new();
-    for _ in 0..12 {
+    for _ in 0..50 {
         let browser = app.browser();
         let at_provider = browser.begin("/auth/sign-in").await;
         let response = browser.pick_only(&at_provider, "member1").await;
@@ -108,4 +108,26 @@ async fn without_create_new_users_only_known_people_come_in() {
     closed.sign_in("member1").await;
     closed.browser().sign_in("member2").await.assert_status(403);
     assert_eq!(app.db_users("").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e_25_a_member_of_two_thousand_groups_signs_in_and_is_shown() {
+    let app = TestApp::start().await;
+    app.emulator.control().change_persona("groups", |persona| {
+        persona.groups = (0..2000).map(|number| entra_emulator::Group::named(&format!("Team {number:04}"))).collect();
+    });
+    let browser = app.sign_in("groups").await;
+    app.settle().await;
+    let user = app.db_user("groups@contoso.example").await;
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    assert_eq!(server::models::Group::list_by_user(&mut conn, &user.id).await.expect("groups").len(), 2000);
+    browser.get("/profile").await.assert_status(200);
+    let admin = app.sign_in("admin").await;
+    for tab in ["", "?tab=roles", "?tab=groups", "?tab=sessions"] {
+        admin.get(&format!("/admin/users/{}{tab}", user.id)).await.assert_status(200);
+    }
+    admin.get("/admin/groups").await.assert_status(200);
+    // Once more: nothing changes, and nobody leaves a group.
+    app.sign_in("groups").await;
+    assert!(app.db_events("user.synced").await.is_empty());
 }

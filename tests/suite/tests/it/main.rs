@@ -2,6 +2,7 @@
 
 mod access;
 mod admin;
+mod admin_acts;
 mod api;
 mod audit;
 mod bad_input;
@@ -25,6 +26,7 @@ mod profile;
 mod refreshing;
 mod requirements;
 mod role_mappings;
+mod search;
 mod sessions;
 mod sign_in;
 mod sign_out;
