@@ -14,7 +14,7 @@ use self::rows::{
     provider_facts, reasons, role_grants, roles_of_group, setting_mapping_row, unsigned, user_row, user_type,
 };
 use crate::acts::known_roles;
-use crate::config::ProviderKind;
+use crate::config::{ProviderKind, admin_center};
 use crate::consent::{self, READ_MANAGER};
 use crate::db::{Conn, DbError};
 use crate::device;
@@ -379,11 +379,7 @@ fn directory_url(state: &AppState, user: &User) -> String {
     let ProviderKind::Entra { authority, .. } = &state.config.provider.kind else {
         return String::new();
     };
-    let portal = match authority.trim_end_matches('/') {
-        "https://login.microsoftonline.us" => "https://entra.microsoft.us",
-        "https://login.partner.microsoftonline.cn" => "https://entra.microsoftonline.cn",
-        _ => "https://entra.microsoft.com",
-    };
+    let portal = admin_center(authority);
     format!("{portal}/#view/Microsoft_AAD_UsersAndTenants/UserProfileMenuBlade/~/overview/userId/{}", user.subject)
 }
 

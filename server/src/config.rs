@@ -34,7 +34,7 @@ pub use self::build::{Build, Database, Tenancy};
 pub use self::dotenv::Environment;
 pub use self::problems::{Problem, Problems};
 pub use self::settings::Settings;
-pub(crate) use self::urls::is_loopback;
+pub(crate) use self::urls::{admin_center, is_loopback};
 use crate::crypto::KeyRing;
 
 /// Everything that the server needs to know to run.

@@ -694,6 +694,8 @@ mod tests {
         let (by_name, by_address) = (format!("https://localhost:{port}/"), format!("https://127.0.0.1:{port}/"));
         let error = client(TIMEOUT).send(request(&by_name), 100).await.expect_err("unknown issuer");
         assert_eq!((error.kind, error.sent), (HttpErrorKind::Connect, false), "{error}");
+        // What is logged says that it was the certificate, not the network.
+        assert!(error.to_string().contains("certificate"), "{error}");
 
         let path = std::env::temp_dir().join(crypto::random_token().expect("randomness"));
         std::fs::write(&path, TEST_CERTIFICATE).expect("writes");

@@ -107,6 +107,12 @@ impl SignInFields {
         Self { prompt, ..self }
     }
 
+    /// The same with the start page to go to afterwards.
+    #[must_use]
+    pub fn without_next(self) -> Self {
+        Self { next: None, ..self }
+    }
+
     /// Names who is expected to sign in, unless the fields do.
     pub fn suggest(&mut self, login_hint: &str) {
         self.login_hint.get_or_insert_with(|| login_hint.to_owned());

@@ -18,6 +18,8 @@ use crate::sign_in_fields::SignInFields;
 const MAX_OPEN: usize = 5;
 /// Cookies that are looked at; what a hostile browser adds costs no more than this (K-17).
 const MAX_LOOKED_AT: usize = 20;
+/// Bytes of name and value beyond which browsers drop a cookie (RFC 6265bis, section 5.6; ASVS 3.3.5).
+const MAX_COOKIE: usize = 4096;
 
 /// What is kept while the person is at the provider.
 #[derive(Debug, Serialize, Deserialize)]
@@ -32,7 +34,8 @@ pub struct PendingSignIn {
     pub is_retry: bool,
 }
 
-/// Seals a pending sign-in into a cookie and drops the oldest ones beyond five.
+/// Seals a pending sign-in into a cookie and drops the oldest ones beyond five. One that no browser would keep goes
+/// without its way back: the person then comes to the start page.
 ///
 /// # Errors
 /// [`CryptoError`] when sealing fails.
@@ -40,16 +43,23 @@ pub fn put(
     response: &mut HeaderMap,
     request: &HeaderMap,
     config: &Config,
-    pending: &PendingSignIn,
+    mut pending: PendingSignIn,
 ) -> Result<(), CryptoError> {
     let name = name(config, pending.transaction.state());
-    let plain = serde_json::to_vec(pending).map_err(|_| CryptoError::Damaged)?;
-    let sealed = config.tokens.keys.seal(&plain, name.as_bytes())?;
-    let value = URL_SAFE_NO_PAD.encode(sealed);
+    let mut value = seal(config, &name, &pending)?;
+    if name.len() + value.len() > MAX_COOKIE {
+        pending.fields = pending.fields.without_next();
+        value = seal(config, &name, &pending)?;
+    }
     let max_age = time::Duration::seconds(TRANSACTION_LIFETIME.num_seconds());
     drop_oldest(response, request, config);
     cookies::set(response, &cookies::build(name, value, is_secure(config), same_site(config), max_age));
     Ok(())
+}
+
+fn seal(config: &Config, name: &str, pending: &PendingSignIn) -> Result<String, CryptoError> {
+    let plain = serde_json::to_vec(pending).map_err(|_| CryptoError::Damaged)?;
+    Ok(URL_SAFE_NO_PAD.encode(config.tokens.keys.seal(&plain, name.as_bytes())?))
 }
 
 /// The pending sign-in with this state, if this browser began it.

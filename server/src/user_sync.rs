@@ -320,6 +320,9 @@ async fn audit_sign_in(
     if known.is_none() {
         detail.push(("first_sign_in", "true".to_owned()));
     }
+    if !input.sign_in.auth_methods.is_empty() {
+        detail.push(("methods", clean(&input.sign_in.auth_methods.join(" "))));
+    }
     if input.groups.is_none() {
         detail.push(("groups", "kept as they were".to_owned()));
     }

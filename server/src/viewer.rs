@@ -14,6 +14,7 @@ use url::form_urlencoded;
 
 use crate::error::AppError;
 use crate::middleware::guard::{Access, access};
+use crate::middleware::request_id::Actor;
 use crate::models::{SessionRecord, User};
 use crate::session_store::{SignedIn, hash};
 use crate::state::AppState;
@@ -90,6 +91,9 @@ pub async fn authenticate(
     next: Next,
 ) -> Result<Response, AppError> {
     let current = find_current(&state, &session).await?;
+    if let (Some(current), Some(actor)) = (&current, request.extensions().get::<Actor>()) {
+        actor.is(&current.user.id);
+    }
     let needed = access(request.uri().path(), &state.config.login_exempt_paths);
     match (&current, needed) {
         (_, Access::Public) | (Some(_), Access::SignedIn) => {}

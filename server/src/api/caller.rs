@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use super::challenge::{Challenge, Fault};
 use crate::config::{ApiConfig, IdentityKey};
 use crate::error::AppError;
+use crate::middleware::request_id::Actor;
 use crate::models::User;
 use crate::oidc::{OidcError, Permissions, TokenFault};
 use crate::state::AppState;
@@ -48,6 +49,9 @@ pub async fn authenticate(
     let caller = identify(&state, api, token).await?;
     let presented = Presented(SecretString::from(token));
     request.extensions_mut().insert(presented);
+    if let (Caller::Person(user), Some(actor)) = (&caller, request.extensions().get::<Actor>()) {
+        actor.is(&user.id);
+    }
     request.extensions_mut().insert(caller);
     Ok(next.run(request).await)
 }

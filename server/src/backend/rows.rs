@@ -175,7 +175,7 @@ pub(super) fn event_row(event: AuditEvent) -> EventRow {
 }
 
 /// Every kind of event with its words.
-pub(super) const EVENTS: [(&str, &str); 23] = [
+pub(super) const EVENTS: [(&str, &str); 24] = [
     ("sign_in.succeeded", "Signed in"),
     ("sign_in.failed", "Sign-in refused"),
     ("sign_out", "Signed out"),
@@ -199,6 +199,7 @@ pub(super) const EVENTS: [(&str, &str); 23] = [
     ("grant.needs_sign_in", "Grant needs a sign-in"),
     ("users.exported", "Users exported"),
     ("audit.exported", "Audit log exported"),
+    ("keys.rotated", "Tokens sealed with a new key"),
 ];
 
 fn event_summary(kind: &str) -> &'static str {

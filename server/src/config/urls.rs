@@ -64,6 +64,16 @@ pub(super) fn authority(text: &str) -> Parsed<String> {
     Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
+/// The Entra admin center of the cloud whose `ENTRA_AUTHORITY` this is
+/// (<https://learn.microsoft.com/entra/identity-platform/authentication-national-cloud>).
+pub(crate) fn admin_center(authority: &str) -> &'static str {
+    match authority.trim_end_matches('/') {
+        "https://login.microsoftonline.us" => "https://entra.microsoft.us",
+        "https://login.partner.microsoftonline.cn" => "https://entra.microsoftonline.cn",
+        _ => "https://entra.microsoft.com",
+    }
+}
+
 /// `GRAPH_URL`, without a trailing slash behind a path.
 pub(super) fn graph_url(text: &str) -> Parsed<Url> {
     let url = without_trailing_slash(web_url(text)?);

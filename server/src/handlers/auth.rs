@@ -147,7 +147,7 @@ async fn send_to_provider(
     };
     let pending = PendingSignIn { transaction: begun.transaction, fields, old_session, is_retry };
     let mut response = Redirect::to(begun.url.as_str()).into_response();
-    transaction_cookie::put(response.headers_mut(), headers, &state.config, &pending).map_err(AppError::internal)?;
+    transaction_cookie::put(response.headers_mut(), headers, &state.config, pending).map_err(AppError::internal)?;
     Ok(response)
 }
 

@@ -4,6 +4,7 @@
 //! Queries, cookies and bodies never enter the log: they may hold codes, states and tokens.
 
 use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::extract::{MatchedPath, Request};
@@ -44,6 +45,17 @@ fn plain(value: &HeaderValue) -> Option<&str> {
     (fits && is_plain).then_some(text)
 }
 
+/// Who makes a request, for its line in the log; an extension of every request, named once that is known.
+#[derive(Clone, Debug, Default)]
+pub struct Actor(Arc<OnceLock<String>>);
+
+impl Actor {
+    /// Says who it is, by the row's id: the first word counts.
+    pub fn is(&self, user_id: &str) {
+        let _ = self.0.set(user_id.to_owned());
+    }
+}
+
 /// What is written down about one request.
 pub(super) struct Journal {
     started: Instant,
@@ -52,6 +64,7 @@ pub(super) struct Journal {
     uri: Uri,
     route: Option<MatchedPath>,
     address: IpAddr,
+    actor: Actor,
     span: Span,
 }
 
@@ -64,11 +77,13 @@ impl Journal {
         let (method, uri, address) = (request.method().clone(), request.uri().clone(), client.address);
         request.extensions_mut().insert(client);
         request.extensions_mut().insert(id.clone());
+        let actor = Actor::default();
+        request.extensions_mut().insert(actor.clone());
         let route = request.extensions().get::<MatchedPath>().cloned();
         // At the level of errors, so that no filter separates an error from its request.
         let span = tracing::error_span!("request", request_id = id.0, trace_id = field::Empty);
         telemetry::continue_trace(&span, request.headers());
-        Self { started, id: id.0, method, uri, route, address, span }
+        Self { started, id: id.0, method, uri, route, address, actor, span }
     }
 
     /// What is logged within belongs to this request.
@@ -85,11 +100,12 @@ impl Journal {
         let path = bounded(self.uri.path());
         let status = response.status().as_u16();
         metrics::request(method, self.route.as_ref(), status, self.started.elapsed());
+        let user = self.actor.0.get().map(String::as_str);
         let duration_us = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         if is_quiet(path) {
-            tracing::debug!(request_id = id, %method, path, status, duration_us, client = %address, "request");
+            tracing::debug!(request_id = id, %method, path, status, duration_us, client = %address, user, "request");
         } else {
-            tracing::info!(request_id = id, %method, path, status, duration_us, client = %address, "request");
+            tracing::info!(request_id = id, %method, path, status, duration_us, client = %address, user, "request");
         }
         if let Ok(id) = HeaderValue::try_from(self.id) {
             response.headers_mut().insert(X_REQUEST_ID, id);
