@@ -131,6 +131,11 @@ const ROUTES: &[Route] = &[
     ("/api/{*rest}", Api, &NOTHING),
 ];
 
+/// The path of every route of the router.
+pub(crate) fn paths() -> impl Iterator<Item = &'static str> {
+    ROUTES.iter().map(|(path, ..)| *path)
+}
+
 /// A path without a route takes any method and has nothing.
 const NOTHING: [Method; 7] = [
     ("GET", 404, 404),
@@ -371,4 +376,47 @@ async fn v_8_2_2_others_sessions_users_and_grants_are_out_of_reach() {
     let foreign = admin.get("/profile").await.form("/auth/sign-out").fields.remove(0).1;
     member.post("/profile/sign-out-everywhere", &[("csrf", &foreign)]).await.assert_status(400);
     member.get("/profile").await.assert_status(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v_8_2_3_fields_that_a_form_does_not_have_change_nothing() {
+    let app = TestApp::start().await;
+    let member = app.sign_in("member1").await;
+    let csrf = member.get("/profile").await.form("/auth/sign-out").fields[0].1.clone();
+    let before = app.db_user("member1@contoso.example").await;
+    let surplus = [
+        ("csrf", csrf.as_str()),
+        ("theme", "dark"),
+        ("role", "admin"),
+        ("roles", "admin"),
+        ("user_id", before.id.as_str()),
+        ("status", "active"),
+        ("is_admin", "true"),
+        ("upn", "admin@contoso.example"),
+        ("subject", "x"),
+        ("realm", "x"),
+    ];
+    for path in ["/theme", "/auth/sign-in", "/profile", "/profile/photo", "/profile/sessions/x/end"] {
+        member.post(path, &surplus).await;
+    }
+    let at_provider = member.begin("/auth/sign-in?role=admin&roles=admin").await;
+    member.pick(&at_provider, "member1").await.assert_status(303);
+    member.get("/admin").await.assert_status(403);
+    let after = app.db_user("member1@contoso.example").await;
+    assert_eq!((&before.id, &before.upn, &before.roles), (&after.id, &after.upn, &after.roles));
+    assert_eq!((&before.realm, &before.subject, &before.status), (&after.realm, &after.subject, &after.status));
+
+    // What a program may read of a person is a list of fields, and no token, claim or session is among them.
+    let token = app.member_token("member1").await;
+    let me = app.browser().call("/api/v1/me", &token).await.assert_status(200).json();
+    let fields: Vec<&str> = me.as_object().expect("an object").keys().map(String::as_str).collect();
+    for secret in ["claims", "session", "grant", "token", "csrf", "sealed"] {
+        assert!(!fields.iter().any(|field| field.contains(secret)), "{fields:?}");
+    }
+    // An administrator gives roles that there are, and no others.
+    let admin = app.sign_in("admin").await;
+    let csrf = admin.get("/profile").await.form("/auth/sign-out").fields[0].1.clone();
+    let fields = [("csrf", csrf.as_str()), ("role", "superuser"), ("action", "grant"), ("confirm", "yes")];
+    admin.post(&format!("/admin/users/{}/roles", after.id), &fields).await;
+    assert!(app.db_user("member1@contoso.example").await.roles.is_empty());
 }

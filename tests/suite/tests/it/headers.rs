@@ -1,7 +1,10 @@
 //! The headers and cookies of every kind of response, over the whole application behind https.
 
+use std::collections::BTreeMap;
+
 use entra_emulator::Endpoint;
 use suite::{Browser, LogMark, Page, TestApp};
+use url::form_urlencoded;
 
 const FORM: (&str, &str) = ("content-type", "application/x-www-form-urlencoded");
 const SAME_ORIGIN: (&str, &str) = ("sec-fetch-site", "same-origin");
@@ -160,6 +163,139 @@ async fn h_01_h_02_every_cookie_has_its_attributes() {
             }
             assert!(!cookie.contains("Domain="), "{cookie}");
         }
+    }
+}
+
+/// A browser at the application's https address, which no test can reach by itself: it keeps cookies, and every
+/// `Set-Cookie` that it was ever sent.
+struct Visitor<'a> {
+    app: &'a TestApp,
+    cookies: BTreeMap<String, String>,
+    seen: Vec<String>,
+}
+
+impl<'a> Visitor<'a> {
+    fn new(app: &'a TestApp) -> Self {
+        Self { app, cookies: BTreeMap::new(), seen: Vec::new() }
+    }
+
+    async fn send(&mut self, method: &str, path: &str, body: &str) -> Page {
+        let pairs = self.cookies.iter().map(|(name, value)| format!("{name}={value}"));
+        let cookies = pairs.collect::<Vec<_>>().join("; ");
+        let headers = [SAME_ORIGIN, FORM, ("accept", "text/html"), ("cookie", cookies.as_str())];
+        let page = self.app.ask(method, path, &headers, body).await;
+        for line in set_cookies(&page) {
+            self.seen.push(line.to_owned());
+            let pair = line.split(';').next().expect("a pair");
+            let (name, value) = pair.split_once('=').expect("a name and a value");
+            if line.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        page
+    }
+
+    async fn sign_in(&mut self, persona: &str, fields: &[(&str, &str)]) -> Page {
+        let begun = self.send("POST", "/auth/sign-in", &encode(fields.iter().copied())).await;
+        let mut authorize = begun.assert_status(303).location().expect("to the provider");
+        authorize.query_pairs_mut().append_pair("persona", persona);
+        let back = Browser::new(self.app.emulator.authority()).get(authorize.as_str()).await;
+        match back.location() {
+            Some(url) => {
+                let path = format!("{}?{}", url.path(), url.query().expect("parameters"));
+                self.send("GET", &path, "").await
+            }
+            None => {
+                let form = back.form("/auth/callback");
+                let body = encode(form.fields.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+                self.send("POST", "/auth/callback", &body).await
+            }
+        }
+    }
+}
+
+fn encode<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+/// An application at https, whatever way the answer comes back.
+async fn at_https(response_mode: &str) -> TestApp {
+    let builder = TestApp::builder().setting("PUBLIC_URL", "https://app.example.com");
+    let app = builder.setting("ENTRA_RESPONSE_MODE", response_mode).start().await;
+    app.emulator.control().set_redirect_uris(&["https://app.example.com/auth/callback"]);
+    app
+}
+
+/// V-3.3.1 to V-3.3.5: each cookie of a whole run, removals too.
+fn assert_is_safe(cookie: &str, response_mode: &str) {
+    let (pair, _) = cookie.split_once("; ").expect("attributes");
+    let (name, value) = pair.split_once('=').expect("a name and a value");
+    assert!(name.starts_with("__Host-"), "{cookie}");
+    assert!(name.len() + value.len() <= 4_096, "{} bytes: {name}", name.len() + value.len());
+    let attributes: Vec<&str> = cookie.split("; ").skip(1).collect();
+    for attribute in ["Secure", "HttpOnly", "Path=/"] {
+        assert!(attributes.contains(&attribute), "{attribute} in {cookie}");
+    }
+    // Only the transaction has to come along with a form that the provider posts.
+    let crosses_sites = name.starts_with("__Host-login-") && response_mode == "form_post";
+    let same_site = if crosses_sites { "SameSite=None" } else { "SameSite=Lax" };
+    assert!(attributes.contains(&same_site), "{same_site} in {cookie}");
+    assert!(!cookie.contains("Domain="), "{cookie}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v_3_3_every_cookie_of_a_whole_run_is_safe() {
+    for response_mode in ["query", "form_post"] {
+        let app = at_https(response_mode).await;
+        let mut visitor = Visitor::new(&app);
+        visitor.send("GET", "/", "").await;
+        for _ in 0..7 {
+            visitor.send("POST", "/auth/sign-in", "").await;
+        }
+        visitor.send("POST", "/theme", "theme=dark").await;
+        visitor.send("GET", "/auth/callback?error=access_denied&state=x", "").await;
+        visitor.sign_in("admin", &[("next", "/admin")]).await.assert_status(303);
+        let profile = visitor.send("GET", "/profile", "").await;
+        let csrf = profile.assert_status(200).form("/auth/sign-out").fields.remove(0).1;
+        let id = app.db_user("admin@contoso.example").await.id;
+        let acted = visitor.send("POST", &format!("/admin/users/{id}/enable"), &format!("csrf={csrf}")).await;
+        acted.assert_status(303);
+        visitor.send("GET", "/admin/users", "").await.assert_status(200);
+        visitor.sign_in("admin", &[("prompt", "login")]).await.assert_status(303);
+        let profile = visitor.send("GET", "/profile", "").await;
+        let csrf = profile.form("/auth/sign-out").fields.remove(0).1;
+        visitor.send("POST", "/auth/sign-out", &format!("csrf={csrf}")).await.assert_status(303);
+        let names: Vec<&str> = visitor.seen.iter().filter_map(|cookie| cookie.split('=').next()).collect();
+        for prefix in ["__Host-id", "__Host-login-", "__Host-theme"] {
+            assert!(names.iter().filter(|name| name.starts_with(prefix)).count() >= 1, "{prefix}: {names:?}");
+        }
+        let notices = names
+            .iter()
+            .filter(|name| !["__Host-id", "__Host-theme"].contains(name) && !name.starts_with("__Host-login-"));
+        assert!(notices.count() >= 2, "a message and its removal: {names:?}");
+        for cookie in &visitor.seen {
+            assert_is_safe(cookie, response_mode);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v_3_3_5_the_longest_wishes_fit_into_a_cookie_or_lose_their_way_back() {
+    let app = at_https("query").await;
+    let hint = "h".repeat(256);
+    for (length, kept) in [(1_000, true), (2_000, false)] {
+        let next = format!("/profile?q={}", "\"".repeat(length - 11));
+        let wishes = [("next", next.as_str()), ("login_hint", &hint), ("domain_hint", &hint), ("auth_context", "c1")];
+        let mut visitor = Visitor::new(&app);
+        let begun = visitor.send("POST", "/auth/sign-in", &encode(wishes.iter().copied())).await;
+        begun.assert_status(303);
+        assert_eq!(visitor.seen.len(), 1);
+        assert_is_safe(&visitor.seen[0], "query");
+        let answer = visitor.sign_in("member1", &[("next", &next)]).await;
+        let expected = if kept { next.as_str() } else { "/" };
+        assert_eq!(answer.assert_status(303).header("location"), expected, "{length}");
     }
 }
 

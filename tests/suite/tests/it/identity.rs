@@ -1,6 +1,6 @@
 //! Who somebody is: (tenant, object id), whatever their names and addresses say.
 
-use entra_emulator::{Endpoint, Fault, TokenEdit};
+use entra_emulator::{DEV_TENANT_ID, Endpoint, Fault, OverageForm, Persona, Tenant, TokenEdit};
 use serde_json::json;
 use suite::TestApp;
 
@@ -130,4 +130,101 @@ async fn e_25_a_member_of_two_thousand_groups_signs_in_and_is_shown() {
     // Once more: nothing changes, and nobody leaves a group.
     app.sign_in("groups").await;
     assert!(app.db_events("user.synced").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e_25_an_overage_asks_graph_alone_and_without_graph_nobody_gains_a_role() {
+    for form in [OverageForm::ClaimSources, OverageForm::HasGroups] {
+        let mapped = entra_emulator::Group::named("group 1");
+        let app = TestApp::builder().setting("ROLE_MAPPING", format!("{}=admin", mapped.id)).start().await;
+        let control = app.emulator.control();
+        control.set_overage_form(form);
+        control.change_persona("groups", |persona| persona.groups.push(mapped));
+        control.fault(Endpoint::Groups, Fault::respond(503, ""));
+        let first = app.sign_in("groups").await;
+        first.get("/admin").await.assert_status(403);
+        first.get("/profile").await.assert_status(200);
+        control.clear_faults();
+        // Graph was asked to wait for a moment.
+        app.advance(120);
+        let second = app.sign_in("groups").await;
+        second.get("/admin").await.assert_status(200);
+        control.fault(Endpoint::Groups, Fault::respond(503, ""));
+        app.sign_in("groups").await;
+        second.get("/admin").await.assert_status(200);
+        assert_eq!(control.count(Endpoint::ClaimSource), 0, "the address in the claim is never asked");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e_26_unknown_roles_mean_nothing_and_many_are_no_trouble() {
+    let app = TestApp::start().await;
+    let many: Vec<String> = (0..500).map(|number| format!("Role {number}")).collect();
+    for (roles, is_admin) in [
+        (json!(["Superuser", "administrator", "Admin2", "admin/../Admin", "Admin\u{0}x"]), false),
+        (json!(many.clone()), false),
+        (json!([many, vec!["Admin".to_owned()]].concat()), true),
+        (json!({"Admin": true}), false),
+        (json!([["Admin"], {"x": "Admin"}, null, 7]), false),
+        (json!("Admin"), true),
+        (json!([]), false),
+        (json!(null), false),
+    ] {
+        app.emulator.control().edit_id_token(Some(1), TokenEdit::claims(json!({"roles": roles})));
+        let browser = app.sign_in("member1").await;
+        browser.get("/admin").await.assert_status(if is_admin { 200 } else { 403 });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn v_8_4_1_people_of_two_tenants_do_not_touch_each_other() {
+    let other: uuid::Uuid = "0d0d0d0d-0000-4000-8000-000000000000".parse().expect("a GUID");
+    let app = TestApp::builder()
+        .setting("ENTRA_TENANT_ID", "organizations")
+        .setting("ENTRA_ALLOWED_TENANTS", format!("{DEV_TENANT_ID},{other}"))
+        .start()
+        .await;
+    let control = app.emulator.control();
+    control.add_tenant(Tenant { id: other, domain: "fabrikam.example".into(), name: "Fabrikam".into() });
+    // The same object id, names and groups as somebody of the first tenant.
+    let original = control.persona("member1").expect("a persona");
+    let same_id = || control.edit_id_token(Some(1), TokenEdit::claims(json!({"oid": original.oid})));
+    control.put_persona(Persona {
+        id: "twin".into(),
+        oid: uuid::Uuid::from_u128(7),
+        tenant_id: other,
+        ..original.clone()
+    });
+    let member = app.sign_in("member1").await;
+    same_id();
+    let twin = app.sign_in("twin").await;
+    app.settle().await;
+    let users = app.db_users("member1@contoso.example").await;
+    assert_eq!(users.len(), 2);
+    assert_eq!(users[0].subject, users[1].subject);
+    assert_ne!(users[0].realm, users[1].realm);
+
+    // Neither by a session's id nor by all of one's own.
+    let mine = app.db_users("").await.into_iter().find(|user| user.realm != other.to_string()).expect("the member");
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    let session = server::models::SessionRecord::list_by_user(&mut conn, &mine.id, app.state.live_at()).await;
+    let session = session.expect("sessions").remove(0).id;
+    drop(conn);
+    let page = twin.get("/profile").await;
+    let csrf = page.form("/auth/sign-out").fields[0].1.clone();
+    twin.post(&format!("/profile/sessions/{session}/end"), &[("csrf", &csrf)]).await.assert_status(404);
+    twin.submit(&page.form("/profile/sign-out-everywhere")).await.assert_status(303);
+    member.get("/profile").await.assert_status(200);
+    assert_eq!(app.db_grants(&mine).await.len(), 1);
+
+    // A role and a disable are one person's.
+    let by = server::acts::By::command_line;
+    let stranger = app.db_users("").await.into_iter().find(|user| user.realm == other.to_string()).expect("the twin");
+    let role = server::acts::Act::GrantRole { user_id: stranger.id.clone(), role: "admin".into() };
+    server::acts::run(&app.state, role, by()).await.expect("granted");
+    member.get("/admin").await.assert_status(403);
+    server::acts::run(&app.state, server::acts::Act::Disable { user_id: stranger.id }, by()).await.expect("disabled");
+    same_id();
+    app.browser().sign_in("twin").await.assert_status(403);
+    app.sign_in("member1").await.get("/profile").await.assert_status(200);
 }

@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 /// The folder of the project.
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the project")
 }
 
-fn text(path: impl AsRef<Path>) -> String {
+/// A file of the project.
+pub(crate) fn text(path: impl AsRef<Path>) -> String {
     let path = root().join(path);
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -104,18 +105,32 @@ fn every_test_that_carries_an_id_is_of_a_known_requirement() {
     }
 }
 
+/// The sources of the product with their paths, tests left out.
+pub(crate) fn product() -> impl Iterator<Item = (PathBuf, String)> {
+    let files: Vec<PathBuf> = ["server/src", "app/src"].into_iter().flat_map(sources).collect();
+    assert!(files.len() > 100, "the sources are there");
+    let root = root();
+    let is_test = move |file: &Path| {
+        let inside = file.strip_prefix(&root).expect("a file of the project");
+        let is_in_tests = inside.components().any(|part| part.as_os_str() == "tests");
+        is_in_tests || file.ends_with("testing.rs") || file.ends_with("tests.rs")
+    };
+    files.into_iter().filter(move |file| !is_test(file)).map(|file| {
+        let source = text(&file);
+        let code = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
+        (file, code)
+    })
+}
+
 /// Sovereign clouds have other hosts: addresses are settings, and the code holds none.
 #[test]
 fn e_14_no_host_of_a_cloud_is_hard_coded() {
     let hosts = ["microsoftonline.", "graph.microsoft.", "login.microsoft."];
-    let files = sources("server/src").into_iter().chain(sources("app/src"));
-    for file in files.filter(|file| !file.to_string_lossy().contains("config")) {
-        let source = text(&file);
-        let product = source.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
-        let is_test_module = file.components().any(|part| part.as_os_str() == "tests") || file.ends_with("testing.rs");
-        let code = product.lines().filter(|line| !line.trim_start().starts_with("//"));
-        for line in code.filter(|_| !is_test_module) {
-            assert!(!hosts.iter().any(|host| line.contains(host)), "{}: {line}", file.display());
+    let is_config =
+        |path: &Path| path.components().any(|part| part.as_os_str().to_string_lossy().starts_with("config"));
+    for (path, code) in product().filter(|(path, _)| !is_config(path)) {
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            assert!(!hosts.iter().any(|host| line.contains(host)), "{}: {line}", path.display());
         }
     }
 }

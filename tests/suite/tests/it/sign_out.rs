@@ -318,3 +318,42 @@ async fn v_7_4_the_end_of_the_last_session_forgets_the_grants() {
     assert_signed_out(&browser).await;
     assert!(app.db_grants(&user).await.is_empty());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn e_44_single_sign_on_lets_nobody_in_unawares_after_a_sign_out() {
+    let app = TestApp::start().await;
+    let browser = app.sign_in("member1").await;
+    let form = browser.get("/profile").await.form("/auth/sign-out");
+    let left = browser.submit(&form).await;
+    // The provider did not end its session: the person closed the window there.
+    assert!(left.location().is_some());
+    let page = browser.get("/auth/signed-out").await;
+    page.assert_status(200);
+    assert!(page.location().is_none() && !page.body.contains("http-equiv"), "it leads nowhere by itself");
+    browser.get("/profile").await.assert_status(303);
+    let again = browser.submit(&page.form("/auth/sign-in")).await.location().expect("to the provider");
+    assert!(again.query_pairs().any(|(name, value)| name == "prompt" && value == "select_account"), "{again}");
+    assert!(browser.cookie("id").is_none(), "v_7_6_2: no session without a choice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn t_06_a_sign_out_needs_its_token_and_a_session() {
+    let app = TestApp::start().await;
+    let browser = app.sign_in("member1").await;
+    let csrf = browser.get("/profile").await.form("/auth/sign-out").fields[0].1.clone();
+    let other = app.sign_in("member2").await.get("/profile").await.form("/auth/sign-out").fields[0].1.clone();
+    for path in ["/auth/sign-out", "/profile/sign-out-everywhere"] {
+        for fields in [&[][..], &[("csrf", "")], &[("csrf", "x")], &[("csrf", other.as_str())]] {
+            browser.post(path, fields).await.assert_status(400);
+        }
+        browser.get("/profile").await.assert_status(200);
+    }
+    // Without a session there is nothing to sign out of; everything else is 401 for a program.
+    let anonymous = app.browser();
+    let answer = anonymous.post("/auth/sign-out", &[("csrf", &csrf)]).await;
+    assert_eq!(answer.assert_status(303).location_path(), "/auth/signed-out");
+    let headers = [("accept", "application/json"), ("origin", app.origin())];
+    let answer = anonymous.post_raw("/profile/sign-out-everywhere", format!("csrf={csrf}"), &headers).await;
+    answer.assert_status(401);
+    browser.get("/profile").await.assert_status(200);
+}
