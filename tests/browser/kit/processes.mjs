@@ -98,5 +98,11 @@ export async function startEmulator(args = []) {
     ENTRA_CLIENT_ID: credentials.client,
     ENTRA_CLIENT_SECRET: credentials.secret,
   };
-  return { origin, settings, ...running };
+  /** Asks the control API, which `--control` opens. */
+  const control = async (path, body) => {
+    const headers = { 'content-type': 'application/json' };
+    const response = await fetch(`${origin}/_control/${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+  };
+  return { origin, settings, control, ...running };
 }

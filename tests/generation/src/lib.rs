@@ -24,8 +24,15 @@ pub const PLANTS: [&str; 8] = [
 ];
 
 /// Files of the repository that a generated project has no use for; a `/` at the end means a folder.
-pub const LEFT_OUT: [&str; 6] =
-    [".genignore", "CHANGELOG.md", "README.md.liquid", "cargo-generate.toml", "hooks/", "tests/generation/"];
+pub const LEFT_OUT: [&str; 7] = [
+    ".genignore",
+    "CHANGELOG.md",
+    "README.md.liquid",
+    "cargo-generate.toml",
+    "docs/screenshots/",
+    "hooks/",
+    "tests/generation/",
+];
 
 /// The only files that answers change.
 pub const ANSWERED: [&str; 5] =

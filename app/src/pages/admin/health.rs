@@ -71,9 +71,9 @@ fn directory_section(rows: Vec<DirectoryRow>) -> AnyView {
     let rows = rows.into_iter().map(|row| directory_row(row, now)).collect_view().into_any();
     let head = headers(&["Tenant", "State", "Last round", "Took", "Next round"]);
     view! {
-        <section>
+        <section class="panel">
             <h2>"Directory sync"</h2>
-            <p class="muted">"One round for all instances. It tells who changed, was disabled or deleted in the directory."</p>
+            <p class="panel-note">"One round for all instances. It tells who changed, was disabled or deleted in the directory."</p>
             {table("Directory sync", head, rows)}
         </section>
     }
@@ -106,9 +106,9 @@ fn jobs_section(jobs: Vec<JobRow>) -> AnyView {
     let rows = jobs.into_iter().map(|job| job_row(job, now)).collect_view().into_any();
     let head = headers(&["Job", "State", "Last run", "Took", "Next run", "Runs", "Failed", "Panicked"]);
     view! {
-        <section>
+        <section class="panel">
             <h2>"Background jobs"</h2>
-            <p class="muted">"Since the start of the instance that answered this page."</p>
+            <p class="panel-note">"Since the start of the instance that answered this page."</p>
             {table("Background jobs", head, rows)}
         </section>
     }
