@@ -35,10 +35,13 @@ const PAGES = {
     ['/admin/users', 200],
     ['/admin/users?q=nobody-is-called-this', 200],
     ['/admin/users?sort=wrong&per_page=10', 200],
+    ['/admin/users?status=disabled', 200],
     ['/admin/sessions', 200],
     ['/admin/groups', 200],
     ['/admin/grants', 200],
+    ['/admin/grants?state=retrying', 200],
     ['/admin/audit', 200],
+    ['/admin/audit?action=role.granted&from=2020-01-01&to=2020-01-02', 200],
     ['/admin/health', 200],
   ],
 };
@@ -48,8 +51,10 @@ let emulator;
 let server;
 
 before(async () => {
-  [browser, emulator] = await Promise.all([launch(), startEmulator()]);
-  server = await startServer(emulator.settings);
+  [browser, emulator] = await Promise.all([launch(), startEmulator(['--control'])]);
+  // A directory that has nobody in it holds the directory sync back, which the health page then tells.
+  await emulator.control('edits/json', { endpoint: 'delta', merge: { value: [] } });
+  server = await startServer({ ...emulator.settings, DIRECTORY_SYNC_INTERVAL: '1s' });
   // The list has more than one person in it.
   for (const persona of ['member2', 'guest']) await (await signIn(browser, server.origin, persona)).context().close();
 });
@@ -97,16 +102,56 @@ for (const [visitor, pages] of Object.entries(PAGES)) {
     }
 
     if (visitor === 'admin') {
-      test("a person's page and the confirm step", { timeout: 60_000 }, async () => {
+      test("each tab of a person's page and the confirm steps", { timeout: 180_000 }, async () => {
         const { page } = visited;
-        await page.goto(`${server.origin}/admin/users?q=member2`);
-        await page.locator('main a[href^="/admin/users/"]:not([href*="?"])').first().click();
-        await checkPage(visited, 'the page of a person');
-        await page.getByRole('button', { name: /^Disable/ }).click();
-        await checkPage(visited, 'the confirm step');
+        const person = await personPath(page, 'member2');
+        for (const tab of ['', '?tab=roles', '?tab=sessions', '?tab=grants', '?tab=history']) {
+          await page.goto(server.origin + person + tab);
+          await checkPage(visited, `the page of a person, ${tab}`);
+        }
+        for (const button of [/^Disable/, /^Sign out everywhere/]) {
+          await page.goto(server.origin + person);
+          await page.locator('main').getByRole('button', { name: button }).first().click();
+          await checkPage(visited, `the confirm step of ${button}`);
+        }
+        await page.goto(`${server.origin}${person}?tab=grants`);
+        await page.getByRole('button', { name: /^Forget/ }).first().click();
+        await checkPage(visited, 'the confirm step of a grant');
+      });
+
+      test('a mapping with its dry run, and acts on many', { timeout: 120_000 }, async () => {
+        const { page } = visited;
+        await page.goto(`${server.origin}/admin/groups`);
+        await page.locator('form[action$="/mappings"] input[name="value"]').first().fill('a-role-of-the-tenant');
+        await page.locator('form[action$="/mappings"] [name="role"]:not([type="hidden"])').first().fill('reader');
+        await page.locator('form[action$="/mappings"]').first().getByRole('button').click();
+        await checkPage(visited, 'the dry run of a mapping');
+        await page.goto(`${server.origin}/admin/users`);
+        await page.locator('main input[type="checkbox"]').first().check();
+        await page.getByRole('button', { name: 'Sign out everywhere' }).first().click();
+        await checkPage(visited, 'the confirm step of many');
+      });
+
+      test('the directory sync that is held back, and its question', { timeout: 120_000 }, async () => {
+        const { page } = visited;
+        const alert = page.getByRole('heading', { name: 'The directory sync is held back' });
+        await emulator.control('delta/resync', {});
+        for (let tries = 0; tries < 60 && !(await alert.isVisible()); tries++) {
+          await page.waitForTimeout(500);
+          await page.goto(`${server.origin}/admin/health`);
+        }
+        await checkPage(visited, 'the alert of the directory sync');
+        await page.getByRole('button', { name: /^Let it through/ }).click();
+        await checkPage(visited, 'the question of the directory sync');
       });
     }
   });
+}
+
+/** The address of a person's page. */
+async function personPath(page, persona) {
+  await page.goto(`${server.origin}/admin/users?q=${persona}`);
+  return page.locator('main a[href^="/admin/users/"]:not([href*="?"])').first().getAttribute('href');
 }
 
 /** The page as it is, in both colour schemes and at both widths; it is left as it was found. */
@@ -151,6 +196,42 @@ test('the keyboard reaches the content first, then everything, with a visible fo
   }
   for (const what of ['/admin/users', '/admin/sessions', 'q', 'status']) {
     assert.ok([...reached].some((found) => found.endsWith(` ${what}`)), `${what} is reached: ${[...reached].join(', ')}`);
+  }
+  await page.context().close();
+});
+
+test('a person is disabled and enabled by the keyboard alone', { timeout: 90_000 }, async () => {
+  const page = await signIn(browser, server.origin, 'admin');
+  await page.goto(server.origin + await personPath(page, 'guest'));
+  for (const name of [/^Disable/, /^Disable/, /^Enable/]) await pressByKeyboard(page, name);
+  await page.getByText('may sign in again').waitFor();
+  await page.context().close();
+});
+
+/** Walks to a button of the content by Tab and presses it. */
+async function pressByKeyboard(page, name) {
+  const button = page.locator('main').getByRole('button', { name }).first();
+  await button.waitFor();
+  for (let presses = 0; presses < 100; presses++) {
+    if (await button.evaluate((element) => element === document.activeElement)) {
+      await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+      return;
+    }
+    await page.keyboard.press('Tab');
+  }
+  assert.fail(`${name} is not reached`);
+}
+
+test('printed, a page is its content on white', { timeout: 60_000 }, async () => {
+  const page = await signIn(browser, server.origin, 'admin', { colorScheme: 'dark' });
+  await page.emulateMedia({ media: 'print' });
+  for (const path of [await personPath(page, 'member2'), '/admin/audit']) {
+    await page.goto(server.origin + path);
+    const shown = (selector) => page.locator(selector).evaluateAll((found) => found.filter((one) => one.checkVisibility()).length);
+    assert.equal(await shown('header nav, .side-nav, main button, form[role="search"]'), 0, `${path}: nothing to press`);
+    assert.ok(await shown('main h1'), path);
+    const background = await page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+    assert.match(background, /255, 255, 255|rgba\(0, 0, 0, 0\)|oklch\(1 /, `${path}: ${background}`);
   }
   await page.context().close();
 });
