@@ -164,10 +164,19 @@ async fn latencies(address: SocketAddr, cookie: &str, answers: usize) -> Result<
         ("last page".into(), "/admin/users?end=1".into()),
     ];
     for sort in ["upn", "name", "email", "last_sign_in", "created"] {
+        paths.push((format!("by {sort}"), format!("/admin/users?sort={sort}")));
         paths.push((format!("by {sort}, descending"), format!("/admin/users?sort={sort}&dir=desc")));
+        paths.push((format!("by {sort}, last page"), format!("/admin/users?sort={sort}&end=1")));
     }
-    for filter in ["status=active", "status=disabled", "type=guest", "role=admin", "q=person00", "q=nobody+at+all"] {
+    for filter in ["status=active", "status=disabled", "type=guest", "role=admin"] {
         paths.push((format!("`{filter}`"), format!("/admin/users?{filter}")));
+        paths.push((format!("`{filter}`, last page"), format!("/admin/users?{filter}&end=1")));
+    }
+    for search in ["contoso", "person00", "department+13", "nobody+at+all", "zq", "nobody&sort=created&dir=desc"] {
+        paths.push((format!("`q={search}`"), format!("/admin/users?q={search}")));
+    }
+    for list in ["sessions", "groups", "grants", "audit"] {
+        paths.push((list.into(), format!("/admin/{list}")));
     }
     let mut latencies = Vec::new();
     for (name, path) in paths {
