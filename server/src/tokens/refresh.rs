@@ -12,11 +12,11 @@ use super::{GRAPH, PROVIDER, VaultError, due_at, micros, open, resources, seal, 
 use crate::config::OnGrantRevoked;
 use crate::consent::page_scopes_of;
 use crate::db::{DbError, to_end};
-use crate::metrics;
 use crate::models::{Grant, GrantFailure, NewAuditEvent, RefreshedGrant, SessionRecord, User};
 use crate::oidc::{RefreshError, RefreshRequest, TokenSet};
 use crate::state::AppState;
 use crate::write_transaction;
+use crate::{failpoint, metrics};
 
 /// Grants taken at a time, and calls under way at once.
 const BATCH: i64 = 200;
@@ -156,6 +156,7 @@ async fn leased_refresh(state: &AppState, grant: Grant, user: User) -> Result<Re
         let request = RefreshRequest { claims, scopes: scopes.as_deref() };
         match state.oidc.refresh(&identity, &tokens, request).await {
             Ok(fresh) => {
+                failpoint::here("refresh.received");
                 state.pacing.answered(&user.realm);
                 succeeded(&state, grant, &fresh).await
             }

@@ -38,6 +38,22 @@ impl TestDatabase {
 }
 
 #[cfg(feature = "postgres")]
+impl TestDatabase {
+    /// Takes the database away: its connections end, and new ones are refused until it is given back.
+    ///
+    /// # Panics
+    /// When the server does not answer.
+    pub async fn set_reachable(&self, is_reachable: bool) {
+        let name = &self.name;
+        run_on_server(&server_url(), format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {is_reachable}")).await;
+        if !is_reachable {
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname =";
+            run_on_server(&server_url(), format!("{end} '{name}'")).await;
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
 fn server_url() -> String {
     std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL names a PostgreSQL server: tests/run starts one")
 }

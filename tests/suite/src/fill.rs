@@ -35,6 +35,54 @@ pub async fn db_fill(app: &TestApp, count: usize) {
     }
 }
 
+/// `count` people with the grants of sign-ins at the emulator, without the pages between: it has their refresh tokens.
+///
+/// # Panics
+/// When one cannot be made.
+pub async fn db_grants(app: &TestApp, count: usize) {
+    use futures_util::StreamExt as _;
+
+    app.emulator.control().generate_personas(count);
+    app.emulator.control().auto_sign_in_all("user");
+    let personas = app.emulator.control().personas().into_iter().filter(|persona| persona.id.starts_with("user"));
+    let made = futures_util::stream::iter(personas.take(count)).map(|persona| db_grant(app, persona));
+    made.buffer_unordered(16).collect::<Vec<()>>().await;
+    app.emulator.control().auto_sign_in(&[]);
+}
+
+async fn db_grant(app: &TestApp, persona: entra_emulator::Persona) {
+    let scopes = "openid profile email offline_access User.Read";
+    let tokens = app.token_answer(&persona.upn, scopes).await;
+    let text = |name: &str| tokens[name].as_str().map(secrecy::SecretString::from);
+    let (now, lifetime) = (app.state.clock.now(), tokens["expires_in"].as_i64().expect("a lifetime"));
+    let set = server::oidc::TokenSet {
+        access_token: text("access_token").expect("an access token"),
+        refresh_token: text("refresh_token"),
+        id_token: text("id_token"),
+        expires_at: now + chrono::Duration::seconds(lifetime),
+        obtained_at: now,
+        scopes: scopes.split(' ').map(str::to_owned).collect(),
+    };
+    let user = server::models::NewUser {
+        id: server::models::new_id(),
+        realm: persona.tenant_id.to_string(),
+        subject: persona.oid.to_string(),
+        upn: persona.upn.clone(),
+        upn_fold: persona.upn,
+        user_type: "member".into(),
+        status: "active".into(),
+        claims: "{}".into(),
+        created_at: now.naive_utc(),
+        last_sign_in_at: now.naive_utc(),
+        synced_at: now.naive_utc(),
+        ..Default::default()
+    };
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    let user = user.upsert(&mut conn).await.expect("a row");
+    let config = &app.state.config.tokens;
+    server::tokens::store_grant(&mut conn, config, &user.id, "graph", &set, now).await.expect("a grant");
+}
+
 /// Puts everybody into the group with this object id.
 ///
 /// # Panics

@@ -13,6 +13,7 @@
 mod browser;
 mod database;
 mod fill;
+mod instance;
 mod log;
 mod refusal;
 mod test_app;
@@ -21,7 +22,8 @@ pub use browser::{Browser, Form, Page};
 pub use database::TestDatabase;
 #[cfg(feature = "sqlite")]
 pub use fill::db_plan;
-pub use fill::{db_fill, db_join};
+pub use fill::{db_fill, db_grants, db_join};
+pub use instance::{Instance, serve_if_instance};
 pub use log::LogMark;
 pub use refusal::Refusal;
 pub use test_app::{TestApp, TestAppBuilder};

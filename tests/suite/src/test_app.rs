@@ -34,6 +34,7 @@ pub struct TestApp {
     database: Arc<TestDatabase>,
     origin: String,
     listens_at: String,
+    settings: BTreeMap<String, String>,
     server: JoinHandle<()>,
 }
 
@@ -100,6 +101,13 @@ impl TestAppBuilder {
         self
     }
 
+    /// Starts it with this clock instead of one that stands still.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
     /// Makes the application another instance beside `other`: same database, provider and clock.
     #[must_use]
     pub fn beside(mut self, other: &TestApp) -> Self {
@@ -136,14 +144,14 @@ impl TestAppBuilder {
         settings.retain(|_, value| !value.is_empty());
         let origin = settings["PUBLIC_URL"].clone();
         let hooks = self.hooks.unwrap_or_else(server::hooks::registered);
-        let state = AppState::with_hooks(config(&settings, !self.without_api), clock.clone(), Vec::new(), hooks);
+        let state = AppState::with_hooks(config_of(&settings, !self.without_api), clock.clone(), Vec::new(), hooks);
         let state = state.expect("the application is built");
         migrate::run(&state.db).await.expect("the migrations run");
         let service = server::router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(async move {
             let _ = axum::serve(listener, service).await;
         });
-        TestApp { state, emulator, clock, database, origin, listens_at, server }
+        TestApp { state, emulator, clock, database, origin, listens_at, settings, server }
     }
 }
 
@@ -165,7 +173,11 @@ fn default_settings(emulator: &Emulator, database_url: &str, origin: &str) -> BT
     .into()
 }
 
-fn config(settings: &BTreeMap<String, String>, api: bool) -> Config {
+/// The settings of a test, validated.
+///
+/// # Panics
+/// When they are wrong.
+pub(crate) fn config_of(settings: &BTreeMap<String, String>, api: bool) -> Config {
     let build = Build {
         database: Database::COMPILED,
         dev: false,
@@ -179,6 +191,10 @@ fn config(settings: &BTreeMap<String, String>, api: bool) -> Config {
         Ok(config) => config,
         Err(problems) => panic!("{problems}"),
     }
+}
+
+fn access_token_in(answer: &serde_json::Value) -> String {
+    answer["access_token"].as_str().expect("an access token").to_owned()
 }
 
 impl TestApp {
@@ -226,6 +242,18 @@ impl TestApp {
         }
     }
 
+    /// The settings that it was started with, for processes beside it.
+    #[must_use]
+    pub fn settings(&self) -> &BTreeMap<String, String> {
+        &self.settings
+    }
+
+    /// Its database.
+    #[must_use]
+    pub fn database(&self) -> &TestDatabase {
+        &self.database
+    }
+
     /// A browser that nobody has used yet.
     #[must_use]
     pub fn browser(&self) -> Browser {
@@ -255,6 +283,15 @@ impl TestApp {
     /// # Panics
     /// When the provider gives none.
     pub async fn access_token(&self, persona: &str, scopes: &str) -> String {
+        access_token_in(&self.code_flow(("persona", persona), scopes).await)
+    }
+
+    /// All tokens of the person with this UPN, as the token endpoint gives them to a program.
+    pub(crate) async fn token_answer(&self, upn: &str, scopes: &str) -> serde_json::Value {
+        self.code_flow(("login_hint", upn), scopes).await
+    }
+
+    async fn code_flow(&self, who: (&str, &str), scopes: &str) -> serde_json::Value {
         let (program, redirect_uri) = (self.browser(), "http://localhost/program");
         let mut authorize: Url = self.oauth_url("authorize").parse().expect("a URL");
         authorize.query_pairs_mut().extend_pairs([
@@ -264,7 +301,7 @@ impl TestApp {
             ("scope", scopes),
             ("state", "program"),
             ("nonce", "program"),
-            ("persona", persona),
+            who,
         ]);
         let answer = program.get(authorize.as_str()).await.location().expect("an authorization response");
         let (_, code) = answer.query_pairs().find(|(name, _)| name == "code").expect("a code");
@@ -280,16 +317,15 @@ impl TestApp {
     /// `own_app_roles`.
     pub async fn program_token(&self) -> String {
         let scope = format!("api://{}/.default", self.emulator.client_id());
-        self.redeem(&[("grant_type", "client_credentials"), ("scope", &scope)]).await
+        access_token_in(&self.redeem(&[("grant_type", "client_credentials"), ("scope", &scope)]).await)
     }
 
-    async fn redeem(&self, grant: &[(&str, &str)]) -> String {
+    async fn redeem(&self, grant: &[(&str, &str)]) -> serde_json::Value {
         let credentials = [("client_id", self.emulator.client_id()), ("client_secret", self.emulator.client_secret())];
         let body =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(credentials).extend_pairs(grant).finish();
         let answer = self.browser().post_raw(&self.oauth_url("token"), body, &[]).await;
-        let answer: serde_json::Value = serde_json::from_str(&answer.assert_status(200).body).expect("JSON");
-        answer["access_token"].as_str().expect("an access token").to_owned()
+        serde_json::from_str(&answer.assert_status(200).body).expect("JSON")
     }
 
     fn oauth_url(&self, endpoint: &str) -> String {

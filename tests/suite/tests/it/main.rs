@@ -7,6 +7,7 @@ mod api;
 mod audit;
 mod bad_input;
 mod bulk;
+mod canary;
 mod consent;
 mod crawl;
 mod database;

@@ -1,0 +1,334 @@
+//! Faults of machines: instances that are killed, told to end, or have a wrong clock; a database that is away, locked or
+//! ahead of the program. Ids are those of `docs/requirements.tsv`, results stand in `docs/reliability.md`.
+//!
+//! An instance that dies is a process of its own beside a [`TestApp`], whose clock stands still: so a lease of 40 s runs
+//! out when the test says so.
+
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use entra_emulator::{Endpoint, Fault, RefreshRotation};
+use server::db::schema::grants;
+use server::models::{Grant, NewSession, SessionRecord, new_id};
+use server::tokens::refresh_due;
+use suite::{Instance, TestApp, db_grants};
+
+/// Not a test: the body of the processes that the tests start.
+#[test]
+fn the_process_of_an_instance() {
+    suite::serve_if_instance();
+}
+
+async fn execute(app: &TestApp, sql: &str) {
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    diesel::sql_query(sql).execute(&mut conn).await.expect("a statement");
+}
+
+/// Makes every grant due now.
+async fn make_due(app: &TestApp) {
+    let past = app.state.shared_now() - chrono::Duration::minutes(5);
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    diesel::update(grants::table).set(grants::due_at.eq(past)).execute(&mut conn).await.expect("due");
+}
+
+async fn member1_due(rotation: RefreshRotation) -> (TestApp, suite::Browser) {
+    let app = TestApp::start().await;
+    app.emulator.control().set_access_token_lifetime(3600..=3600);
+    app.emulator.control().set_refresh_rotation(rotation);
+    let browser = app.sign_in("member1").await;
+    app.settle().await;
+    make_due(&app).await;
+    (app, browser)
+}
+
+async fn grant(app: &TestApp) -> Grant {
+    let user = app.db_user("member1@contoso.example").await;
+    app.db_grants(&user).await.remove(0)
+}
+
+fn calls(app: &TestApp) -> u64 {
+    app.emulator.control().count(Endpoint::Token)
+}
+
+async fn until_called(app: &TestApp, count: u64) {
+    while calls(app) < count {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn pass(app: &TestApp, seconds: i64) {
+    app.advance(seconds);
+    app.emulator.control().advance_clock(seconds);
+}
+
+async fn refreshed(app: &TestApp) -> usize {
+    refresh_due(&app.state).await.expect("no error")
+}
+
+/// An instance that dies between the provider's answer and its own write.
+async fn crash_with_the_answer(app: &TestApp) {
+    let before = (calls(app), grant(app).await);
+    assert!(!Instance::spawn(app, &[("FAILPOINT", "refresh.received")]).ended().await, "it crashes");
+    assert_eq!(calls(app), before.0 + 1);
+    let after = grant(app).await;
+    assert_eq!((after.sealed, after.state.as_str()), (before.1.sealed, "live"), "nothing half written");
+    assert_eq!(refreshed(app).await, 0, "leased");
+    pass(app, 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f_10_at_entra_an_answer_that_died_with_its_instance_costs_nothing() {
+    let (app, browser) = member1_due(RefreshRotation::Entra).await;
+    crash_with_the_answer(&app).await;
+    assert_eq!(refreshed(&app).await, 1, "the old refresh token is still good");
+    assert_eq!(grant(&app).await.state, "live");
+    browser.get("/profile").await.assert_status(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f_10_under_strict_rotation_the_person_is_asked_once_and_nobody_loops() {
+    let (app, browser) = member1_due(RefreshRotation::Strict).await;
+    crash_with_the_answer(&app).await;
+    let before = calls(&app);
+    assert_eq!(refreshed(&app).await, 0);
+    assert_eq!(grant(&app).await.state, "needs_sign_in");
+    pass(&app, 3600);
+    assert_eq!((refreshed(&app).await, calls(&app)), (0, before + 1), "one try, and no more");
+    browser.get("/profile").await.assert_status(303);
+    app.sign_in("member1").await;
+    app.settle().await;
+    assert_eq!(grant(&app).await.state, "live");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f_11_another_instance_takes_over_when_the_lease_of_a_killed_one_ends() {
+    let (app, _) = member1_due(RefreshRotation::Entra).await;
+    app.emulator.control().fault_next(Endpoint::Token, 1, Fault::Hang);
+    let before = calls(&app);
+    let holder = Instance::start(&app, &[]).await;
+    until_called(&app, before + 1).await;
+    holder.kill();
+    assert_eq!(refreshed(&app).await, 0, "leased");
+    app.advance(60);
+    assert_eq!(refreshed(&app).await, 1);
+    assert_eq!(grant(&app).await.leased_until, None);
+    app.emulator.control().release();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f_12_f_14_instances_at_the_same_grants_make_one_call_for_each() {
+    let app = TestApp::start().await;
+    app.emulator.control().set_access_token_lifetime(3600..=3600);
+    db_grants(&app, 60).await;
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    let due: Vec<Option<chrono::NaiveDateTime>> =
+        grants::table.select(grants::due_at).load(&mut conn).await.expect("times");
+    drop(conn);
+    let (first, last) = (due.iter().min().expect("one"), due.iter().max().expect("one"));
+    let spread = last.expect("due") - first.expect("due");
+    assert!(spread > chrono::Duration::seconds(40), "grants of one minute spread over two: {spread}");
+
+    app.emulator.control().set_refresh_rotation(RefreshRotation::Strict);
+    let other = TestApp::builder().beside(&app).start().await;
+    make_due(&app).await;
+    let before = calls(&app);
+    let (here, there) = tokio::join!(refreshed(&app), refreshed(&other));
+    assert_eq!((here + there, calls(&app)), (60, before + 60));
+    assert_eq!(refreshed(&app).await, 0);
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    let live: i64 =
+        grants::table.filter(grants::state.eq("live")).count().get_result(&mut conn).await.expect("a count");
+    assert_eq!(live, 60, "no refresh token was used twice");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f_22_a_program_one_version_back_goes_on_with_a_newer_schema() {
+    let app = TestApp::start().await;
+    app.sign_in("member1").await;
+    // What the next version's migration did: a column that this program does not know.
+    execute(&app, "ALTER TABLE users ADD COLUMN from_the_future TEXT").await;
+    execute(&app, "INSERT INTO __diesel_schema_migrations (version) VALUES ('29991231000001')").await;
+    let old = Instance::start(&app, &[]).await;
+    assert_eq!(old.browser().sign_in("member1").await.status, 303, "it starts anew and serves");
+    app.sign_in("member2").await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+async fn f_23_a_clock_that_is_90_s_ahead_takes_no_lease_from_others() {
+    use server::clock::Clock;
+
+    let app = TestApp::builder().clock(Clock::system()).start().await;
+    app.emulator.control().set_access_token_lifetime(3600..=3600);
+    app.emulator.control().set_refresh_rotation(RefreshRotation::Strict);
+    app.sign_in("member1").await;
+    app.settle().await;
+    make_due(&app).await;
+    let ahead = Clock::wrong(chrono::Duration::seconds(90));
+    let other = TestApp::builder().beside(&app).clock(ahead).start().await;
+    app.emulator.control().fault_next(Endpoint::Token, 1, Fault::Hang);
+    let before = calls(&app);
+    let state = app.state.clone();
+    let holder = tokio::spawn(async move { refresh_due(&state).await });
+    until_called(&app, before + 1).await;
+    assert_eq!((refreshed(&other).await, calls(&app)), (0, before + 1));
+    app.emulator.control().release();
+    assert_eq!(holder.await.expect("no panic").expect("no error"), 1);
+    // And what it refreshes itself is due by the clock of all.
+    make_due(&app).await;
+    assert_eq!(refreshed(&other).await, 1);
+    let expires_in = grant(&app).await.expires_at - app.state.shared_now();
+    assert!((3590..=3610).contains(&expires_in.num_seconds()), "{expires_in}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f_30_sessions_that_are_over_are_deleted_in_batches_and_live_ones_stay() {
+    let app = TestApp::start().await;
+    let browser = app.sign_in("member1").await;
+    let user = app.db_user("member1@contoso.example").await;
+    let now = app.state.clock.now_utc();
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    for number in 0..1_200_u32 {
+        let over = NewSession {
+            id: new_id(),
+            id_hash: number.to_be_bytes().to_vec(),
+            user_id: user.id.clone(),
+            sid: None,
+            address: String::new(),
+            user_agent: String::new(),
+            data: "{}".to_owned(),
+            created_at: now,
+            last_seen_at: now,
+            expires_at: now - chrono::Duration::seconds(1),
+        };
+        assert!(over.insert(&mut conn).await.expect("a row"));
+    }
+    let one_batch = SessionRecord::purge(&mut conn, app.state.live_at(), 500).await.expect("a batch");
+    drop(conn);
+    assert_eq!(one_batch, 500, "never more at a time");
+    let rest = tokio::join!(server::jobs::purge(&app.state), browser.get("/profile"));
+    assert_eq!(rest.0.expect("a purge"), 700);
+    rest.1.assert_status(200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f_33_a_session_stays_dead_whatever_runs_beside_its_sign_out() {
+    let app = TestApp::start().await;
+    for _ in 0..10 {
+        let browser = app.sign_in("member1").await;
+        let cookie = browser.cookie("id").expect("a session");
+        let form = browser.get("/profile").await.form("/auth/sign-out");
+        let parallel = || async {
+            let tab = app.browser();
+            tab.set_cookie("id", &cookie);
+            tab.get("/profile").await.status
+        };
+        let (_, first, second) = tokio::join!(browser.submit(&form), parallel(), parallel());
+        assert!([200, 303].contains(&first) && [200, 303].contains(&second), "no error page: {first} {second}");
+        assert_eq!(parallel().await, 303);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f_35_an_instance_that_is_told_to_end_finishes_its_refresh_and_frees_the_lease() {
+    let (app, _) = member1_due(RefreshRotation::Strict).await;
+    app.emulator.control().fault_next(Endpoint::Token, 2, Fault::Hang);
+    let before = calls(&app);
+    let instance = Instance::start(&app, &[]).await;
+    until_called(&app, before + 1).await;
+    // A request under way, too: a sign-in that waits for its code to be redeemed.
+    let visitor = instance.browser();
+    let at_provider = visitor.begin("/auth/sign-in").await;
+    let answer = visitor.pick_only(&at_provider, "member2").await.location().expect("a redirect");
+    let told = async {
+        until_called(&app, before + 2).await;
+        instance.terminate();
+        app.emulator.control().release();
+    };
+    let (page, ()) = tokio::join!(visitor.get(answer.as_str()), told);
+    page.assert_status(303);
+    assert!(instance.ended().await, "with success: nothing was given up");
+    let after = grant(&app).await;
+    assert_eq!((after.state.as_str(), after.leased_until, calls(&app)), ("live", None, before + 2));
+    assert!(after.refreshed_at.is_some(), "the result was written");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f_36_reloads_double_clicks_and_tabs_end_in_one_session() {
+    let app = TestApp::start().await;
+    let browser = app.browser();
+    let (first, second) = (browser.begin("/auth/sign-in").await, browser.begin("/auth/sign-in?next=/profile").await);
+    let mut answers = Vec::new();
+    for at_provider in [&first, &second] {
+        answers.push(browser.pick_only(at_provider, "member1").await.location().expect("a redirect"));
+    }
+    for answer in &answers {
+        browser.get(answer.as_str()).await.assert_status(303);
+    }
+    browser.get(answers[1].as_str()).await.assert_status(303);
+    let stale = browser.get(answers[0].as_str()).await;
+    stale.assert_status(400).assert_text("Start the sign-in again");
+    browser.get("/profile").await.assert_status(200);
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    assert_eq!(SessionRecord::count_live(&mut conn, app.state.live_at()).await.expect("a count"), 1);
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+async fn f_20_without_the_database_pages_say_503_and_come_back_by_themselves() {
+    let app = TestApp::start().await;
+    let browser = app.sign_in("member1").await;
+    let late = app.browser();
+    let at_provider = late.begin("/auth/sign-in").await;
+    let answer = late.pick_only(&at_provider, "member2").await.location().expect("a redirect");
+    app.database().set_reachable(false).await;
+    for page in [browser.get("/profile").await, late.get(answer.as_str()).await] {
+        page.assert_status(503);
+        assert!(!page.header("retry-after").is_empty());
+        assert!(!page.body.contains("diesel") && !page.body.contains("postgres"), "{}", page.body);
+    }
+    app.browser().get("/readyz").await.assert_status(503);
+    app.browser().get("/healthz").await.assert_status(200);
+    app.browser().get("/auth/sign-in").await.assert_status(200);
+    assert!(refresh_due(&app.state).await.is_err(), "said, not passed over");
+    app.database().set_reachable(true).await;
+    browser.get("/profile").await.assert_status(200);
+    app.sign_in("member2").await;
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread")]
+async fn f_21_a_database_locked_by_a_long_writer_is_a_page_and_passes() {
+    let app = TestApp::start().await;
+    let browser = app.browser();
+    let at_provider = browser.begin("/auth/sign-in").await;
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    diesel::sql_query("BEGIN IMMEDIATE").execute(&mut conn).await.expect("a transaction");
+    let answer = browser.pick_only(&at_provider, "member1").await.location().expect("a redirect");
+    let refused = browser.get(answer.as_str()).await;
+    refused.assert_status(503);
+    diesel::sql_query("COMMIT").execute(&mut conn).await.expect("over");
+    drop(conn);
+    app.sign_in("member1").await;
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread")]
+async fn f_21_a_killed_instance_leaves_a_sound_file() {
+    #[derive(diesel::QueryableByName)]
+    struct Verdict {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        integrity_check: String,
+    }
+
+    let app = TestApp::start().await;
+    let instance = Instance::start(&app, &[]).await;
+    instance.browser().sign_in("member1").await.assert_status(303);
+    // The log beside the file (WAL) holds what was written; nobody has tidied up.
+    instance.kill();
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    let found: Vec<Verdict> = diesel::sql_query("PRAGMA integrity_check").load(&mut conn).await.expect("a verdict");
+    drop(conn);
+    assert_eq!(found[0].integrity_check, "ok");
+    app.sign_in("member2").await;
+    assert_eq!(app.db_users("member1").await.len(), 1, "what was committed is there");
+}
