@@ -248,7 +248,7 @@ async fn g_07_a_round_that_would_disable_many_changes_nothing_until_an_administr
         assert!(strangers(&app).await.iter().all(User::is_active));
         assert_ne!(app.db_user("admin@contoso.example").await.display_name, "Another Name", "nothing at all");
         assert_eq!(app.db_events("directory.held").await.len(), 1, "told once");
-        app.advance(1800);
+        app.advance(600);
     }
     let page = admin.get("/admin/health").await;
     page.assert_text("The directory sync is held back").assert_text("10 of 11 active users");
