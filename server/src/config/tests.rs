@@ -630,7 +630,7 @@ fn the_extra_ca_file_must_hold_certificates() {
 fn secrets_can_come_from_files_but_not_twice() {
     let folder = Folder::new();
     let url = folder.file("url", "sqlite:///var/lib/app.db\n");
-    let keys = folder.file("keys", &format!("{RING}\n"));
+    let keys = folder.file("keys", format!("{RING}\n"));
     let changes = [("DATABASE_URL_FILE", url.as_str()), ("TOKEN_ENCRYPTION_KEYS_FILE", keys.as_str())];
     let config = accept(&[changes.as_slice(), &[("TOKEN_ENCRYPTION_KEYS", "")]].concat());
     assert_eq!(config.database, DatabaseConfig::Sqlite { path: PathBuf::from("/var/lib/app.db") });
