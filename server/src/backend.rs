@@ -16,6 +16,7 @@ use self::rows::{
 use crate::acts::known_roles;
 use crate::config::{ProviderKind, admin_center};
 use crate::consent::{self, READ_MANAGER};
+use crate::counts::Remembered;
 use crate::db::{Conn, DbError};
 use crate::device;
 use crate::directory_sync;
@@ -141,14 +142,19 @@ impl ServerBackend {
     }
 
     async fn count_users(&self, filter: &UserFilter) -> Answer<Option<u64>> {
-        let now = self.state.clock.now_utc();
-        if let Some(count) = self.state.counts.get(filter, now) {
-            return Ok(count);
+        match self.state.counts.get(filter, self.state.clock.now_utc()) {
+            Some(Remembered::Fresh(count)) => Ok(count),
+            Some(Remembered::Old(count)) => {
+                let (state, filter) = (self.state.clone(), filter.clone());
+                self.state.tasks.spawn(async move {
+                    if let Err(error) = count_users_now(&state, filter).await {
+                        tracing::warn!(%error, "the users could not be counted");
+                    }
+                });
+                Ok(count)
+            }
+            None => Ok(count_users_now(&self.state, filter.clone()).await?),
         }
-        let mut conn = self.conn().await?;
-        let count = User::count(&mut conn, filter).await?.map(unsigned);
-        self.state.counts.put(filter.clone(), count, now);
-        Ok(count)
     }
 
     async fn user_detail(&self, id: String) -> Answer<UserDetail> {
@@ -363,6 +369,15 @@ impl Backend for ServerBackend {
     async fn health(&self) -> Result<Health, PageError> {
         self.health_data().await.map_err(|failure| failure.0)
     }
+}
+
+/// Counts and remembers.
+async fn count_users_now(state: &AppState, filter: UserFilter) -> Result<Option<u64>, DbError> {
+    let now = state.clock.now_utc();
+    let mut conn = state.db.conn().await?;
+    let count = User::count(&mut conn, &filter).await?.map(unsigned);
+    state.counts.put(filter, count, now);
+    Ok(count)
 }
 
 fn grant_filter(state: GrantState) -> GrantFilter {

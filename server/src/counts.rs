@@ -8,10 +8,21 @@ use chrono::{NaiveDate, NaiveDateTime};
 
 use crate::models::UserFilter;
 
-/// How old a count may be.
+/// How old a count may be before it is taken anew.
 const MAX_AGE: chrono::Duration = chrono::Duration::seconds(10);
+/// How old a count may be that is shown while it is taken anew.
+const SHOWN_FOR: chrono::Duration = chrono::Duration::minutes(10);
 /// How many filters are remembered; beyond it the cache starts anew.
 const MAX_ENTRIES: usize = 1000;
+
+/// A count that is remembered; `None` within: too many to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remembered {
+    /// At most ten seconds old.
+    Fresh(Option<u64>),
+    /// Older: the caller, and nobody else for the next ten seconds, takes it anew behind the page.
+    Old(Option<u64>),
+}
 
 /// Remembers how many users fit a filter.
 #[derive(Debug, Default)]
@@ -21,12 +32,19 @@ pub struct CountCache {
 }
 
 impl CountCache {
-    /// The count for `filter` (`None` within: too many to count), if it is at most ten seconds old at `now`.
+    /// The count for `filter` at `now`, if it is remembered and not too old to be shown.
     #[must_use]
-    pub fn get(&self, filter: &UserFilter, now: NaiveDateTime) -> Option<Option<u64>> {
-        let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let (at, count) = entries.get(filter)?;
-        (now - *at <= MAX_AGE).then_some(*count)
+    pub fn get(&self, filter: &UserFilter, now: NaiveDateTime) -> Option<Remembered> {
+        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, count) = entries.get_mut(filter)?;
+        match now - *at {
+            age if age <= MAX_AGE => Some(Remembered::Fresh(*count)),
+            age if age <= SHOWN_FOR => {
+                *at = now;
+                Some(Remembered::Old(*count))
+            }
+            _ => None,
+        }
     }
 
     /// Remembers a count taken at `now`.
@@ -56,5 +74,28 @@ impl CountCache {
     /// Forgets how many users there are: called when users changed here.
     pub fn clear(&self) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_count_is_shown_while_one_caller_takes_it_anew() {
+        let (cache, filter) = (CountCache::default(), UserFilter::default());
+        let start = chrono::DateTime::UNIX_EPOCH.naive_utc();
+        let at = |seconds| cache.get(&filter, start + chrono::Duration::seconds(seconds));
+        assert_eq!(at(0), None);
+        cache.put(filter.clone(), Some(7), start);
+        assert_eq!(at(10), Some(Remembered::Fresh(Some(7))));
+        assert_eq!(at(11), Some(Remembered::Old(Some(7))));
+        assert_eq!(at(12), Some(Remembered::Fresh(Some(7))), "somebody is at it");
+        assert_eq!(at(22), Some(Remembered::Old(Some(7))), "whoever was at it has failed");
+        assert_eq!(at(22 + 601), None, "too old to be shown");
+        cache.put(filter.clone(), None, start);
+        assert_eq!(at(1), Some(Remembered::Fresh(None)));
+        cache.clear();
+        assert_eq!(at(1), None);
     }
 }

@@ -33,7 +33,7 @@ pub(crate) fn page() -> AnyView {
         Ok((query, page))
     };
     view! {
-        <AdminPage title="Users" lead="Everybody who has signed in here, or was brought in by the directory sync.">
+        <AdminPage title="Users" lead="Everybody who has signed in here.">
             {loaded(data, content)}
         </AdminPage>
     }
