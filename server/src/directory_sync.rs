@@ -8,7 +8,7 @@
 //!
 //! Who is disabled or deleted in the directory is disabled here, their sessions end and their grants are deleted. Who
 //! comes back is enabled again, unless an administrator here has disabled them. Nobody is created: people come in by
-//! signing in. A round that would disable many stops and asks ([`guard`]). The directory may disable the last
+//! signing in. A round that would disable many stops and asks (`guard`). The directory may disable the last
 //! administrator: the account could not sign in any more, and the way back is `ADMIN_USERS` or `server users`.
 
 mod apply;

@@ -1,8 +1,8 @@
-//! Background work. Each job runs on its own period under one [`driver`], which survives errors and panics, shows how
+//! Background work. Each job runs on its own period under one `driver`, which survives errors and panics, shows how
 //! the job fares on `/admin/health` and in the metrics, and stops at the shutdown.
 //!
 //! Every instance runs every job: what only one may do at a time (a grant's refresh) is leased in the database, and
-//! what is over is deleted in batches, which do each other no harm. To add a job: a [`Job`] in [`all`].
+//! what is over is deleted in batches, which do each other no harm. To add a job: a [`Job`] in `all`.
 
 mod driver;
 mod purge;
