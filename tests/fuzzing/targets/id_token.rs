@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use fuzzing::Provider;
 use libfuzzer_sys::fuzz_target;
-use server::oidc::ApiAudience;
+use server::config::ApiConfig;
 
 static PROVIDER: LazyLock<Provider> = LazyLock::new(Provider::default);
 
@@ -50,7 +50,7 @@ fn as_logout_token(text: &str) {
 }
 
 fn as_access_token(text: &str) {
-    let api = ApiAudience { audiences: vec!["api://app".to_owned()], scope: "access_as_user".to_owned() };
+    let api = ApiConfig { audiences: vec!["api://app".to_owned()], scope: "access_as_user".to_owned() };
     let outcome = PROVIDER.runtime.block_on(PROVIDER.client.verify_access_token(text, &api));
     assert!(outcome.is_err(), "nobody has signed an access token");
 }
