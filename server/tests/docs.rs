@@ -208,7 +208,9 @@ fn every_command_in_a_shell_block_exists() {
             let is_command = !was_document && !line.starts_with(' ') && !line.contains("=<");
             let Some(program) = words.first().filter(|_| is_command) else { continue };
             match *program {
-                "server" | "target/release/server" | "target/debug/server" => check_arguments(words.get(1..).unwrap_or_default(), &at),
+                "server" | "target/release/server" | "target/debug/server" => {
+                    check_arguments(words.get(1..).unwrap_or_default(), &at)
+                }
                 "cargo" => {
                     if let Some(end) = words.iter().position(|word| *word == "--").filter(|_| words.contains(&"run")) {
                         check_arguments(words.get(end + 1..).unwrap_or_default(), &at);
