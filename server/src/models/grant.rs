@@ -282,16 +282,23 @@ impl Grant {
         grants::table.filter(grants::due_at.is_not_null()).select(diesel::dsl::min(grants::due_at)).first(conn).await
     }
 
+    /// The row, unless somebody has written since it was read: every write raises the version.
+    #[diesel::dsl::auto_type(no_type_alias)]
+    fn unchanged<'a>(&'a self) -> _ {
+        let id: &'a str = &self.id;
+        let version: i64 = self.version;
+        grants::table.filter(grants::id.eq(id).and(grants::version.eq(version)))
+    }
+
     /// Leases the grant until `until` by compare-and-swap; `false` when somebody else was faster.
     ///
     /// # Errors
     /// From the database.
     pub async fn lease(&mut self, conn: &mut DbConn, until: NaiveDateTime) -> QueryResult<bool> {
-        let leased =
-            diesel::update(grants::table.filter(grants::id.eq(&self.id).and(grants::version.eq(self.version))))
-                .set((grants::version.eq(grants::version + 1), grants::leased_until.eq(until)))
-                .execute(conn)
-                .await?;
+        let leased = diesel::update(self.unchanged())
+            .set((grants::version.eq(grants::version + 1), grants::leased_until.eq(until)))
+            .execute(conn)
+            .await?;
         if leased > 0 {
             self.version += 1;
         }
@@ -304,24 +311,23 @@ impl Grant {
     /// # Errors
     /// From the database.
     pub async fn refreshed(&self, conn: &mut DbConn, result: RefreshedGrant) -> QueryResult<bool> {
-        let written =
-            diesel::update(grants::table.filter(grants::id.eq(&self.id).and(grants::version.eq(self.version))))
-                .set((
-                    grants::sealed.eq(result.sealed),
-                    grants::has_refresh_token.eq(result.has_refresh_token),
-                    grants::scopes.eq(result.scopes),
-                    grants::state.eq("live"),
-                    grants::expires_at.eq(result.expires_at),
-                    grants::due_at.eq(result.due_at),
-                    grants::version.eq(grants::version + 1),
-                    grants::leased_until.eq(None::<NaiveDateTime>),
-                    grants::failures.eq(0),
-                    grants::last_error.eq(""),
-                    grants::challenge.eq(""),
-                    grants::refreshed_at.eq(Some(result.now)),
-                ))
-                .execute(conn)
-                .await?;
+        let written = diesel::update(self.unchanged())
+            .set((
+                grants::sealed.eq(result.sealed),
+                grants::has_refresh_token.eq(result.has_refresh_token),
+                grants::scopes.eq(result.scopes),
+                grants::state.eq("live"),
+                grants::expires_at.eq(result.expires_at),
+                grants::due_at.eq(result.due_at),
+                grants::version.eq(grants::version + 1),
+                grants::leased_until.eq(None::<NaiveDateTime>),
+                grants::failures.eq(0),
+                grants::last_error.eq(""),
+                grants::challenge.eq(""),
+                grants::refreshed_at.eq(Some(result.now)),
+            ))
+            .execute(conn)
+            .await?;
         Ok(written > 0)
     }
 
@@ -330,13 +336,12 @@ impl Grant {
     /// # Errors
     /// From the database.
     pub async fn rotated(&self, conn: &mut DbConn, sealed: Vec<u8>) -> QueryResult<bool> {
-        let held = grants::id.eq(&self.id).and(grants::version.eq(self.version));
         let fields = (
             grants::sealed.eq(sealed),
             grants::version.eq(grants::version + 1),
             grants::leased_until.eq(None::<NaiveDateTime>),
         );
-        Ok(diesel::update(grants::table.filter(held)).set(fields).execute(conn).await? > 0)
+        Ok(diesel::update(self.unchanged()).set(fields).execute(conn).await? > 0)
     }
 
     /// Frees the grant as it is, if the lease still holds.
@@ -344,9 +349,8 @@ impl Grant {
     /// # Errors
     /// From the database.
     pub async fn release(&self, conn: &mut DbConn) -> QueryResult<()> {
-        let held = grants::id.eq(&self.id).and(grants::version.eq(self.version));
         let fields = (grants::version.eq(grants::version + 1), grants::leased_until.eq(None::<NaiveDateTime>));
-        diesel::update(grants::table.filter(held)).set(fields).execute(conn).await.map(drop)
+        diesel::update(self.unchanged()).set(fields).execute(conn).await.map(drop)
     }
 
     /// Writes a refresh's failure if the lease still holds; `false` when it does not.
@@ -354,19 +358,18 @@ impl Grant {
     /// # Errors
     /// From the database.
     pub async fn failed(&self, conn: &mut DbConn, failure: GrantFailure) -> QueryResult<bool> {
-        let written =
-            diesel::update(grants::table.filter(grants::id.eq(&self.id).and(grants::version.eq(self.version))))
-                .set((
-                    grants::state.eq(failure.state),
-                    grants::due_at.eq(failure.due_at),
-                    grants::version.eq(grants::version + 1),
-                    grants::leased_until.eq(None::<NaiveDateTime>),
-                    grants::failures.eq(grants::failures + 1),
-                    grants::last_error.eq(failure.error),
-                    grants::challenge.eq(failure.challenge.unwrap_or_else(|| self.challenge.clone())),
-                ))
-                .execute(conn)
-                .await?;
+        let written = diesel::update(self.unchanged())
+            .set((
+                grants::state.eq(failure.state),
+                grants::due_at.eq(failure.due_at),
+                grants::version.eq(grants::version + 1),
+                grants::leased_until.eq(None::<NaiveDateTime>),
+                grants::failures.eq(grants::failures + 1),
+                grants::last_error.eq(failure.error),
+                grants::challenge.eq(failure.challenge.unwrap_or_else(|| self.challenge.clone())),
+            ))
+            .execute(conn)
+            .await?;
         Ok(written > 0)
     }
 
