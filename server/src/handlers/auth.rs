@@ -103,9 +103,8 @@ pub async fn begin(
     let stored = stored_grants(&state, viewer.as_ref()).await?;
     let attempt = Attempt {
         fields,
-        claims: kept_challenge(&stored),
-        no_grant_stored: !has_refresh_token(&stored),
-        kept_scopes: kept_scopes(&state, &stored),
+        challenge: None,
+        stored,
         old_session: viewer.map(|viewer| viewer.session.id),
         is_retry: false,
     };
@@ -115,11 +114,10 @@ pub async fn begin(
 /// A sign-in about to be begun.
 struct Attempt {
     fields: SignInFields,
-    /// A claims challenge that the provider is to meet.
-    claims: Option<String>,
-    no_grant_stored: bool,
-    /// Permissions that pages asked for earlier.
-    kept_scopes: Vec<String>,
+    /// A claims challenge that the provider has just made; else one that waits in a grant goes along.
+    challenge: Option<String>,
+    /// The grants of whoever is signed in already.
+    stored: Vec<Grant>,
     old_session: Option<String>,
     /// Whether the provider has asked for it, in answer to an earlier one.
     is_retry: bool,
@@ -132,10 +130,12 @@ async fn send_to_provider(
     request_id: &str,
     attempt: Attempt,
 ) -> Result<Response, AppError> {
-    let Attempt { fields, claims, no_grant_stored, kept_scopes, old_session, is_retry } = attempt;
+    let Attempt { fields, challenge, stored, old_session, is_retry } = attempt;
     let redirect_uri = state.config.public_url.with_path(CALLBACK_PATH);
+    let claims = challenge.or_else(|| kept_challenge(&stored));
+    let no_grant_stored = !has_refresh_token(&stored);
     let mut options = BeginOptions { claims, no_grant_stored, ..fields.options(redirect_uri) };
-    options.further_scopes.extend(kept_scopes.into_iter().filter(|kept| fields.scope() != Some(kept)));
+    options.further_scopes.extend(kept_scopes(state, &stored).into_iter().filter(|kept| fields.scope() != Some(kept)));
     let mut begun = state.oidc.begin(options.clone()).await;
     if matches!(begun, Err(OidcError::Request(RequestFault::TooLong))) && options.claims.is_some() {
         // Nobody is to be locked out by a long challenge: a refresh, which is a post, can pass it on as well.
@@ -276,9 +276,8 @@ async fn ask_the_person(
     let stored = stored_grants(state, caller.viewer.as_ref()).await?;
     let attempt = Attempt {
         fields: fields.interactive(),
-        claims: error.provider_error().and_then(|error| error.claims.clone()).or_else(|| kept_challenge(&stored)),
-        no_grant_stored: !has_refresh_token(&stored),
-        kept_scopes: kept_scopes(state, &stored),
+        challenge: error.provider_error().and_then(|error| error.claims.clone()),
+        stored,
         old_session,
         is_retry: true,
     };
