@@ -1,9 +1,11 @@
 //! Other APIs on behalf of people: with the refresh token of their sign-in (E-33), and on behalf of callers of the API.
 
-use entra_emulator::{Endpoint, Fault, RefreshRotation};
+use entra_emulator::{Endpoint, Fault};
 use server::models::User;
 use server::tokens::{ResourceError, refresh_due, resource_token};
 use suite::TestApp;
+
+use crate::refreshing::signed_in;
 
 /// The emulator knows one API besides Graph: this application's own, whose answers prove the token.
 fn scope(app: &TestApp) -> String {
@@ -14,16 +16,6 @@ async fn token(app: &TestApp, user: &User) -> Result<String, ResourceError> {
     use secrecy::ExposeSecret as _;
     let token = resource_token(&app.state, user, "orders", &[&scope(app)]).await?;
     Ok(token.expose_secret().to_owned())
-}
-
-async fn signed_in() -> (TestApp, User) {
-    let app = TestApp::start().await;
-    app.emulator.control().set_access_token_lifetime(3600..=3600);
-    app.emulator.control().set_refresh_rotation(RefreshRotation::Strict);
-    app.sign_in("member1").await;
-    app.settle().await;
-    let user = app.db_user("member1@contoso.example").await;
-    (app, user)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,8 @@ use server::tokens::{RefreshOutcome, refresh_due, refresh_grant};
 use server::user_graph::UserGraph;
 use suite::TestApp;
 
-async fn signed_in() -> (TestApp, User) {
+/// An application at a provider that takes each refresh token once, and member1, who has signed in.
+pub(crate) async fn signed_in() -> (TestApp, User) {
     let app = TestApp::start().await;
     app.emulator.control().set_access_token_lifetime(3600..=3600);
     app.emulator.control().set_refresh_rotation(RefreshRotation::Strict);
