@@ -77,6 +77,15 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
 }
 
+impl Config {
+    /// The scope that stands for every permission of Graph's that the application was given; `None` without Graph. No
+    /// cloud's address is written here (E-14).
+    #[must_use]
+    pub fn graph_scope(&self) -> Option<String> {
+        self.graph_url.as_ref().map(|url| format!("{}/.default", url.as_str().trim_end_matches('/')))
+    }
+}
+
 /// The application's own address: `http` on loopback or `https`, an origin without a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicUrl {

@@ -76,13 +76,6 @@ impl RoundError {
     }
 }
 
-/// The scope of a token for Graph: no cloud's address is written here (E-14).
-#[must_use]
-pub fn graph_scope(state: &AppState) -> Option<String> {
-    let url = state.config.graph_url.as_ref()?;
-    Some(format!("{}/.default", url.as_str().trim_end_matches('/')))
-}
-
 /// Runs a round for every tenant that is due and that no other instance works on; returns what they came to, in words.
 ///
 /// # Errors

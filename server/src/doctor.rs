@@ -18,7 +18,6 @@ use x509_cert::der::Decode as _;
 
 use crate::config::{ClientCredential, ProviderKind, Tenant};
 use crate::db::migrate;
-use crate::directory_sync::graph_scope;
 use crate::graph::GraphError;
 use crate::handlers::auth::CALLBACK_PATH;
 use crate::oidc::{OidcError, RedirectUriAnswer};
@@ -187,7 +186,7 @@ async fn credential(state: &AppState) -> Finding {
 async fn directory_sync(state: &AppState) -> Option<Finding> {
     const CHECK: &str = "directory sync";
     state.config.directory_sync_interval?;
-    let (graph, scope) = (state.graph.as_ref()?, graph_scope(state)?);
+    let (graph, scope) = (state.graph.as_ref()?, state.config.graph_scope()?);
     let tenants = state.oidc.tenants();
     for tenant in &tenants {
         let token = match state.oidc.app_token(tenant, &scope).await {
@@ -209,11 +208,10 @@ async fn directory_sync(state: &AppState) -> Option<Finding> {
     Some(Finding::ok(CHECK, detail))
 }
 
-/// What the application may have in its own name at Graph, or without Graph at itself: no cloud's address is
-/// written here (E-14).
+/// What the application may have in its own name at Graph, or without Graph at itself.
 fn default_scope(state: &AppState) -> String {
-    let resource = state.config.graph_url.as_ref().map_or(state.config.provider.client_id.as_str(), |url| url.as_str());
-    format!("{}/.default", resource.trim_end_matches('/'))
+    let of_itself = || format!("{}/.default", state.config.provider.client_id);
+    state.config.graph_scope().unwrap_or_else(of_itself)
 }
 
 fn credential_kind(credential: &ClientCredential) -> &'static str {

@@ -60,12 +60,11 @@ impl OnBehalfOf {
 /// # Errors
 /// 404 without Graph; 401 with a claims challenge when the provider wants to see the person; 503 when it does not answer.
 pub(super) async fn graph(state: &AppState, token: &Presented) -> Result<(GraphClient, SecretString), AppError> {
-    let (graph, url) = state.graph.clone().zip(state.config.graph_url.as_ref()).ok_or(AppError::NotFound)?;
+    let (graph, scope) = state.graph.clone().zip(state.config.graph_scope()).ok_or(AppError::NotFound)?;
     let (presented, now) = (digest(token.0.expose_secret().as_bytes()), state.clock.now());
     if let Some(kept) = state.on_behalf_of.get(&presented, now) {
         return Ok((graph, kept));
     }
-    let scope = format!("{}/.default", url.as_str().trim_end_matches('/'));
     let tokens = state.oidc.on_behalf_of(&token.0, &[scope]).await.map_err(|error| refusal(state, &error))?;
     state.on_behalf_of.put(presented, tokens.access_token.clone(), tokens.expires_at, now);
     Ok((graph, tokens.access_token))

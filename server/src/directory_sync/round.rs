@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use chrono::NaiveDateTime;
 use uuid::Uuid;
 
-use super::{RoundError, apply, graph_scope, guard, lease_end};
+use super::{RoundError, apply, guard, lease_end};
 use crate::graph::{DeltaPage, DeltaPosition, DirectoryUser, GraphClient, GraphError};
 use crate::models::{DirectorySync, DirectorySyncOutcome, User};
 use crate::state::AppState;
@@ -110,7 +110,7 @@ impl<'a> Round<'a> {
 
     /// One page. A token that Graph does not take is replaced once.
     async fn page(&self, graph: &GraphClient, from: Option<&str>) -> RoundResult<DeltaPage> {
-        let scope = graph_scope(self.state).ok_or(GraphError::Unexpected { detail: "there is no Graph" })?;
+        let scope = self.state.config.graph_scope().ok_or(GraphError::Unexpected { detail: "there is no Graph" })?;
         let tenant = &self.sync.tenant_id;
         let token = self.state.oidc.app_token(tenant, &scope).await?;
         match graph.users_delta(&token, from).await {
