@@ -4,7 +4,8 @@
 #[cfg(debug_assertions)]
 pub(crate) fn here(name: &str) {
     if std::env::var_os("FAILPOINT").is_some_and(|asked| asked == name) {
-        std::process::abort();
+        // No destructor runs and nothing is drained. An abort would leave a core file where those are on.
+        std::process::exit(137);
     }
 }
 

@@ -5,18 +5,22 @@
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
-use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use chrono::DateTime;
 use server::clock::Clock;
+use server::config::settings::definitions;
 use server::state::AppState;
 
 use crate::test_app::config_of;
 use crate::{Browser, TestApp};
 
-/// Says that the process is an instance and no test.
-const IS_INSTANCE: &str = "SUITE_INSTANCE";
+/// Says that the process is an instance and no test, and what time it is (RFC 3339): the clock of the [`TestApp`] at the
+/// start, which goes on from there. What is due for one is then due for the other, whatever the machine's clock says.
+const STARTED_AT: &str = "SUITE_INSTANCE_STARTED_AT";
+/// Nothing that a test waits for takes this long, on the slowest of machines.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The test that is an instance's process.
 const TEST: &str = "the_process_of_an_instance";
 
@@ -32,18 +36,33 @@ pub struct Instance {
 /// # Panics
 /// When it cannot serve: the process has failed then.
 pub fn serve_if_instance() -> bool {
-    if std::env::var_os(IS_INSTANCE).is_none() {
+    let Ok(started_at) = std::env::var(STARTED_AT) else {
         return false;
-    }
+    };
+    let started_at = DateTime::parse_from_rfc3339(&started_at).expect("a time");
+    let clock = Clock::wrong(started_at.to_utc() - Clock::system().now());
     let _telemetry = server::telemetry::start();
     let settings: BTreeMap<String, String> = std::env::vars().collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let served = runtime.block_on(async {
-        let state = AppState::new(config_of(&settings, true), Clock::system(), Vec::new()).expect("an application");
+        let state = AppState::new(config_of(&settings, true), clock, Vec::new()).expect("an application");
         server::serve::serve(state, None).await
     });
     served.expect("served and drained");
     true
+}
+
+/// Waits until `condition` holds, which another process brings about; `what` says it in words.
+///
+/// # Panics
+/// When it does not hold after [`PATIENCE`].
+pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let waited = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, waited).await.is_ok(), "not within {PATIENCE:?}: {what}");
 }
 
 fn program() -> Command {
@@ -81,21 +100,18 @@ impl Instance {
         let port = free_port();
         let origin = format!("http://localhost:{port}");
         let mut command = program();
-        let own = ["PATH", "HOME", "TMPDIR"].map(|name| (name, std::env::var_os(name).unwrap_or_default()));
-        command.env_clear().envs(own).envs(app.settings()).env(IS_INSTANCE, "1").env("RUST_LOG", "error");
+        for setting in definitions() {
+            command.env_remove(setting.name);
+        }
+        command.envs(app.settings()).env(STARTED_AT, app.state.clock.now().to_rfc3339()).env("RUST_LOG", "error");
         command.env("PUBLIC_URL", &origin).env("BIND_ADDR", format!("127.0.0.1:{port}"));
         command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null());
         Self { child: command.spawn().expect("a process"), origin }
     }
 
     async fn serving(&self) {
-        for _ in 0..3000 {
-            if std::net::TcpStream::connect(self.origin.trim_start_matches("http://")).is_ok() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("the instance does not serve");
+        let address = self.origin.trim_start_matches("http://");
+        until("the instance serves", || std::net::TcpStream::connect(address).is_ok()).await;
     }
 
     /// Its `PUBLIC_URL`.
@@ -137,14 +153,15 @@ impl Instance {
     /// Waits for its end: whether it was one of its own accord, with success.
     ///
     /// # Panics
-    /// When there is no such process.
+    /// When it does not end.
     pub async fn ended(mut self) -> bool {
-        loop {
-            if let Some(status) = self.child.try_wait().expect("a process") {
-                return status.success() && status.signal().is_none();
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        let mut status = None;
+        until("the instance ends", || {
+            status = self.child.try_wait().expect("a process");
+            status.is_some()
+        })
+        .await;
+        status.is_some_and(|status| status.success())
     }
 }
 

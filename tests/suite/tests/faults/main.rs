@@ -50,9 +50,7 @@ fn calls(app: &TestApp) -> u64 {
 }
 
 async fn until_called(app: &TestApp, count: u64) {
-    while calls(app) < count {
-        tokio::task::yield_now().await;
-    }
+    suite::until("the provider is called", || calls(app) >= count).await;
 }
 
 fn pass(app: &TestApp, seconds: i64) {
