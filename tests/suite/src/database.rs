@@ -9,6 +9,8 @@ pub struct TestDatabase {
     _folder: tempfile::TempDir,
     #[cfg(feature = "postgres")]
     name: String,
+    #[cfg(feature = "postgres")]
+    ahead: chrono::Duration,
 }
 
 #[cfg(feature = "sqlite")]
@@ -30,10 +32,10 @@ impl TestDatabase {
     pub async fn create() -> Self {
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
         let server = server_url();
-        run_on_server(&server, format!("CREATE DATABASE {name}")).await;
+        let ahead = run_on_server(&server, format!("CREATE DATABASE {name}")).await;
         let mut url: url::Url = server.parse().expect("TEST_DATABASE_URL is a URL");
         url.set_path(&name);
-        Self { url: url.to_string(), name }
+        Self { url: url.to_string(), name, ahead }
     }
 }
 
@@ -58,14 +60,18 @@ fn server_url() -> String {
     std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL names a PostgreSQL server: tests/run starts one")
 }
 
+/// Returns by how many whole seconds the server's clock is ahead of this machine's.
 #[cfg(feature = "postgres")]
-async fn run_on_server(server: &str, statement: String) {
+async fn run_on_server(server: &str, statement: String) -> chrono::Duration {
     let (client, connection) =
         tokio_postgres::connect(server, tokio_postgres::NoTls).await.expect("the server of TEST_DATABASE_URL answers");
     let connection = tokio::spawn(connection);
     client.batch_execute(&statement).await.expect("the statement runs");
+    let now = "SELECT extract(epoch FROM clock_timestamp())::bigint";
+    let now: i64 = client.query_one(now, &[]).await.expect("the time").get(0);
     drop(client);
     let _ = connection.await;
+    chrono::Duration::seconds(now - server::clock::Clock::system().now().timestamp())
 }
 
 #[cfg(feature = "postgres")]
@@ -77,10 +83,28 @@ impl Drop for TestDatabase {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             if let Ok(runtime) = runtime {
-                runtime.block_on(run_on_server(&server, statement));
+                let _ = runtime.block_on(run_on_server(&server, statement));
             }
         });
         let _ = thread.join();
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl TestDatabase {
+    /// By how much its clock is ahead of this machine's: it has no other.
+    #[must_use]
+    pub fn ahead(&self) -> chrono::Duration {
+        chrono::Duration::zero()
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl TestDatabase {
+    /// By how many whole seconds its clock is ahead of this machine's.
+    #[must_use]
+    pub fn ahead(&self) -> chrono::Duration {
+        self.ahead
     }
 }
 

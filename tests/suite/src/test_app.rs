@@ -53,6 +53,7 @@ pub struct TestAppBuilder {
     options: Option<Options>,
     database: Option<Arc<TestDatabase>>,
     clock: Option<Clock>,
+    has_running_clock: bool,
     is_generic: bool,
     without_api: bool,
     hooks: Option<Arc<dyn SyncHooks>>,
@@ -108,6 +109,13 @@ impl TestAppBuilder {
         self
     }
 
+    /// Starts it with a clock that runs, as the database's does, instead of one that stands still.
+    #[must_use]
+    pub fn running_clock(mut self) -> Self {
+        self.has_running_clock = true;
+        self
+    }
+
     /// Makes the application another instance beside `other`: same database, provider and clock.
     #[must_use]
     pub fn beside(mut self, other: &TestApp) -> Self {
@@ -123,15 +131,21 @@ impl TestAppBuilder {
     /// # Panics
     /// When it cannot be started: the test has failed then.
     pub async fn start(self) -> TestApp {
-        let emulator = match self.emulator {
-            Some(emulator) => emulator,
-            None => Arc::new(Emulator::start(self.options.unwrap_or_default()).expect("the emulator starts")),
-        };
         let database = match self.database {
             Some(database) => database,
             None => Arc::new(TestDatabase::create().await),
         };
-        let clock = self.clock.unwrap_or_else(|| Clock::manual(Clock::system().now()));
+        // The clocks of all begin at the database's time, which instances go by that are processes of their own.
+        let ahead = database.ahead();
+        let emulator = self.emulator.unwrap_or_else(|| {
+            let emulator = Emulator::start(self.options.unwrap_or_default()).expect("the emulator starts");
+            emulator.control().advance_clock(ahead.num_seconds());
+            Arc::new(emulator)
+        });
+        let clock = self.clock.unwrap_or_else(|| match self.has_running_clock {
+            true => Clock::wrong(ahead),
+            false => Clock::manual(Clock::system().now() + ahead),
+        });
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let listens_at = format!("http://localhost:{port}");

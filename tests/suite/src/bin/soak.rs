@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 use entra_emulator::{Endpoint, Fault, RefreshRotation};
-use server::clock::Clock;
 use server::db::schema::grants;
 use suite::{Browser, Instance, TestApp, db_grants};
 
@@ -43,7 +42,7 @@ fn must_be_zero(what: &str, count: u64) -> Result<()> {
 
 /// Grants due in one minute, and all at once, with two instances and with one.
 async fn bursts() -> Result<()> {
-    let app = TestApp::builder().clock(Clock::system()).start().await;
+    let app = TestApp::builder().running_clock().start().await;
     app.emulator.control().set_access_token_lifetime(7200..=7200);
     app.emulator.control().set_refresh_rotation(RefreshRotation::Strict);
     db_grants(&app, GRANTS).await;
@@ -107,7 +106,7 @@ async fn burst(app: &TestApp, what: &str, instances: usize, spread: i32) -> Resu
 
 /// People on both instances, with tokens of a minute, while the provider flaps.
 async fn soak(time: Duration) -> Result<()> {
-    let app = TestApp::builder().clock(Clock::system()).start().await;
+    let app = TestApp::builder().running_clock().start().await;
     app.emulator.control().set_access_token_lifetime(20..=60);
     let instances = [Instance::start(&app, &[]).await, Instance::start(&app, &[]).await];
     app.emulator.control().generate_personas(PEOPLE);

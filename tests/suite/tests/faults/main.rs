@@ -155,13 +155,13 @@ async fn f_22_a_program_one_version_back_goes_on_with_a_newer_schema() {
 async fn f_23_a_clock_that_is_90_s_ahead_takes_no_lease_from_others() {
     use server::clock::Clock;
 
-    let app = TestApp::builder().clock(Clock::system()).start().await;
+    let app = TestApp::builder().running_clock().start().await;
     app.emulator.control().set_access_token_lifetime(3600..=3600);
     app.emulator.control().set_refresh_rotation(RefreshRotation::Strict);
     app.sign_in("member1").await;
     app.settle().await;
     make_due(&app).await;
-    let ahead = Clock::wrong(chrono::Duration::seconds(90));
+    let ahead = Clock::wrong(app.database().ahead() + chrono::Duration::seconds(90));
     let other = TestApp::builder().beside(&app).clock(ahead).start().await;
     app.emulator.control().fault_next(Endpoint::Token, 1, Fault::Hang);
     let before = calls(&app);
