@@ -503,10 +503,48 @@ pub struct GraphPart {
 pub struct Health {
     /// What this application depends on.
     pub checks: Vec<HealthCheck>,
+    /// What all checks together found last on the instance that answers; `None` before they were run.
+    pub examination: Option<Examination>,
+    /// Whether that instance is running them now.
+    pub is_being_examined: bool,
     /// The background jobs of the instance that answers.
     pub jobs: Vec<JobRow>,
     /// The directory sync of each tenant; none while it is off.
     pub directory: Vec<DirectoryRow>,
+}
+
+/// A run of all checks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Examination {
+    /// When it ended, RFC 3339.
+    pub at: String,
+    /// What was found, in the order of the checks.
+    pub findings: Vec<FindingRow>,
+}
+
+/// What one check found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FindingRow {
+    /// What was checked.
+    pub check: String,
+    /// How it came out.
+    pub level: FindingLevel,
+    /// What was seen.
+    pub detail: String,
+    /// What to do; empty if nothing.
+    pub advice: String,
+}
+
+/// How a check came out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FindingLevel {
+    /// Well.
+    #[default]
+    Ok,
+    /// Works, but look at it.
+    Warning,
+    /// Does not work.
+    Failure,
 }
 
 /// The directory sync of a tenant, as all instances see it.

@@ -6,9 +6,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use app::ResponseStatus;
 use app::backend::{Backend, PageError, provide_backend};
 use app::model::{
-    AuditPage, AuditQuery, Dashboard, DirectoryRow, EventRow, Flash, FlashKind, GrantRow, GrantState, GraphPart,
-    GraphProfile, GroupPage, GroupRow, Health, HealthCheck, JobRow, Listing, MappingRow, PageContext, Profile,
-    RoleGrant, SessionRow, Theme, UserDetail, UserPage, UserQuery, UserRow, UserStatus, Viewer,
+    AuditPage, AuditQuery, Dashboard, DirectoryRow, EventRow, Examination, FindingLevel, FindingRow, Flash, FlashKind,
+    GrantRow, GrantState, GraphPart, GraphProfile, GroupPage, GroupRow, Health, HealthCheck, JobRow, Listing,
+    MappingRow, PageContext, Profile, RoleGrant, SessionRow, Theme, UserDetail, UserPage, UserQuery, UserRow,
+    UserStatus, Viewer,
 };
 use async_trait::async_trait;
 use leptos::prelude::*;
@@ -192,7 +193,15 @@ impl Backend for Fake {
         let checks = vec![HealthCheck { name: "Provider".to_owned(), ok: false, detail: HOSTILE.to_owned() }];
         let job = JobRow { title: "Refresh of tokens".to_owned(), error: HOSTILE.to_owned(), ..JobRow::default() };
         let row = DirectoryRow { error: HOSTILE.to_owned(), held: Some((6, 7)), ..DirectoryRow::default() };
-        self.answer(Health { checks, jobs: vec![job], directory: vec![row] })
+        let finding = |level| FindingRow {
+            level,
+            detail: HOSTILE.to_owned(),
+            advice: HOSTILE.to_owned(),
+            ..FindingRow::default()
+        };
+        let findings = [FindingLevel::Ok, FindingLevel::Warning, FindingLevel::Failure].map(finding).into();
+        let examination = Some(Examination { at: "2026-11-24T09:00:00Z".to_owned(), findings });
+        self.answer(Health { checks, examination, is_being_examined: true, jobs: vec![job], directory: vec![row] })
     }
 }
 

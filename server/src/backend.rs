@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
 use self::rows::{
-    EVENTS, claim_facts, directory_row, event_row, grant_row, graph_profile, group_rows, job_row, mapping_row,
-    provider_facts, reasons, role_grants, roles_of_group, setting_mapping_row, unsigned, user_row, user_type,
+    EVENTS, claim_facts, directory_row, event_row, examination, grant_row, graph_profile, group_rows, job_row,
+    mapping_row, provider_facts, reasons, role_grants, roles_of_group, setting_mapping_row, unsigned, user_row,
+    user_type,
 };
 use crate::acts::known_roles;
 use crate::config::{ProviderKind, admin_center};
@@ -314,7 +315,13 @@ impl ServerBackend {
         let now = self.state.clock.now_utc();
         let directory = directory_sync::list(&self.state).await.unwrap_or_default();
         let directory = directory.into_iter().map(|sync| directory_row(sync, now)).collect();
-        Ok(Health { checks: checks.into_iter().map(to_row).collect(), jobs, directory })
+        Ok(Health {
+            checks: checks.into_iter().map(to_row).collect(),
+            examination: self.state.examinations.last().map(|found| examination(&found)),
+            is_being_examined: self.state.examinations.is_running(),
+            jobs,
+            directory,
+        })
     }
 
     fn session_row(&self, session: &SessionRecord, user: &User) -> SessionRow {

@@ -114,6 +114,10 @@ notices! {
     MappingOfSetting = "mapping-of-setting", Error, "This mapping comes from the setting ROLE_MAPPING and can be changed there only.";
     /// After a round of the directory sync was let through.
     DirectoryAllowed = "directory-allowed", Success, "The next round of the directory sync may disable these users. It begins now.";
+    /// After a run of all checks.
+    Examined = "examined", Success, "Everything was examined. What was found stands below.";
+    /// No run: there is one already, or has just been.
+    ExaminedJustNow = "examined-just-now", Error, "The checks are running, or have just run. They can be run again in some seconds.";
     /// After the end of a session.
     SessionEnded = "session-ended", Success, "The session has ended.";
     /// After a refresh.

@@ -1,8 +1,8 @@
 //! `server doctor`: looks at the settings, the database, the provider and this application's
 //! registration with it, and says of each what is wrong and what to do about it.
 //!
-//! It signs nobody in and stores nothing. Calls go out, so the pages use the cheap checks of
-//! `/readyz` instead.
+//! It signs nobody in and stores nothing. Calls go out, so `/admin/health` runs it only when told to
+//! ([`crate::examination`]) and shows the cheap checks of `/readyz` meanwhile.
 
 use std::path::Path;
 use std::time::Duration;

@@ -40,6 +40,7 @@ pub mod directory_sync;
 pub mod doctor;
 pub mod entra_setup;
 pub mod error;
+pub mod examination;
 pub(crate) mod failpoint;
 pub mod graph;
 pub mod graph_sync;

@@ -39,6 +39,7 @@ pub fn build(state: AppState) -> Router {
         .route("/admin/sessions/{id}/end", post(admin::end_session))
         .route("/admin/grants/{id}/refresh", post(admin::refresh_now))
         .route("/admin/grants/{id}/forget", post(admin::forget_grant))
+        .route("/admin/health/examine", post(admin::examine_now))
         // The pages: app/src/routes.rs lists them.
         .merge(pages::routes(&state))
         .merge(sensitive_acts(&state))

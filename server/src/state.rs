@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::counts::CountCache;
 use crate::db::{Database, DatabaseClock, DbError};
+use crate::examination::Examinations;
 use crate::graph::GraphClient;
 use crate::hooks::{self, SyncHooks};
 use crate::http::{HttpClient, HttpError};
@@ -46,6 +47,8 @@ pub struct App {
     pub on_behalf_of: OnBehalfOf,
     /// How the background jobs fare, and the way to wake them.
     pub jobs: JobBoard,
+    /// What the checks of [`crate::doctor`] found last.
+    pub examinations: Examinations,
     /// Background work that a shutdown waits for.
     pub tasks: TaskTracker,
     /// What this project does after a sync.
@@ -126,6 +129,7 @@ impl AppState {
             pacing: TenantPacing::default(),
             on_behalf_of: OnBehalfOf::default(),
             jobs: JobBoard::default(),
+            examinations: Examinations::default(),
             tasks: TaskTracker::new(),
             hooks,
             shutdown: CancellationToken::new(),

@@ -1,12 +1,14 @@
 //! From rows of the database to what pages show.
 
 use app::model::{
-    DirectoryRow, EventRow, GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, JobRow, MappingRow, RoleGrant,
-    UserRow, UserStatus, UserType,
+    DirectoryRow, EventRow, FindingLevel, FindingRow, GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, JobRow,
+    MappingRow, RoleGrant, UserRow, UserStatus, UserType,
 };
 use chrono::NaiveDateTime;
 
 use crate::config::RoleRule;
+use crate::doctor::{Finding, Level};
+use crate::examination::Examination;
 use crate::graph::{Manager, Me};
 use crate::graph_sync::rfc3339;
 use crate::jobs::JobStatus;
@@ -36,6 +38,20 @@ pub(super) fn job_row(job: JobStatus) -> JobRow {
         failures: job.failures,
         panics: job.panics,
     }
+}
+
+pub(super) fn examination(found: &Examination) -> app::model::Examination {
+    let row = |finding: &Finding| FindingRow {
+        check: finding.check.to_owned(),
+        level: match finding.level {
+            Level::Ok => FindingLevel::Ok,
+            Level::Warning => FindingLevel::Warning,
+            Level::Failure => FindingLevel::Failure,
+        },
+        detail: finding.detail.clone(),
+        advice: finding.advice.clone(),
+    };
+    app::model::Examination { at: rfc3339(found.at.naive_utc()), findings: found.findings.iter().map(row).collect() }
 }
 
 pub(super) fn directory_row(sync: DirectorySync, now: NaiveDateTime) -> DirectoryRow {
@@ -175,7 +191,7 @@ pub(super) fn event_row(event: AuditEvent) -> EventRow {
 }
 
 /// Every kind of event with its words.
-pub(super) const EVENTS: [(&str, &str); 24] = [
+pub(super) const EVENTS: [(&str, &str); 25] = [
     ("sign_in.succeeded", "Signed in"),
     ("sign_in.failed", "Sign-in refused"),
     ("sign_out", "Signed out"),
@@ -199,6 +215,7 @@ pub(super) const EVENTS: [(&str, &str); 24] = [
     ("grant.needs_sign_in", "Grant needs a sign-in"),
     ("users.exported", "Users exported"),
     ("audit.exported", "Audit log exported"),
+    ("health.examined", "Health examined"),
     ("keys.rotated", "Tokens sealed with a new key"),
 ];
 

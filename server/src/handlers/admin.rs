@@ -14,9 +14,13 @@ use super::act_request::{ActRequest, Question, target};
 use super::{RowId, redirect_with};
 use crate::acts::{self, Act};
 use crate::cookies::Notice;
+use crate::doctor::Level;
 use crate::error::AppError;
+use crate::examination;
 use crate::models::{Grant, User};
 use crate::tokens::{RefreshOutcome, refresh_grant};
+
+const HEALTH: &str = "/admin/health";
 
 fn user_path(id: &str) -> String {
     format!("/admin/users/{id}")
@@ -172,4 +176,18 @@ pub async fn forget_grant(RowId(id): RowId, request: ActRequest) -> Result<Respo
         button: "Forget",
         cancel: "/admin/grants",
     })
+}
+
+/// `POST /admin/health/examine`: runs the checks of `server doctor`, if they have not just been run.
+///
+/// # Errors
+/// From the database.
+pub async fn examine_now(request: ActRequest) -> Result<Response, AppError> {
+    let (state, _, by) = request.into_parts();
+    let Some(examination) = examination::examine(&state).await else {
+        return Ok(redirect_with(&state, HEALTH, Notice::ExaminedJustNow));
+    };
+    let failed = examination.findings.iter().filter(|finding| finding.level == Level::Failure).count();
+    acts::record(&state, by, "health.examined", None, vec![("failed", failed.to_string())]).await?;
+    Ok(redirect_with(&state, HEALTH, Notice::Examined))
 }

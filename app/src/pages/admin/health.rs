@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use crate::backend::backend;
+use crate::components::empty::none_yet;
 use crate::components::error::loaded;
 use crate::components::form::Act;
 use crate::components::layout::AdminPage;
@@ -10,9 +11,9 @@ use crate::components::status::{Tone, status};
 use crate::components::table::{headers, table};
 use crate::components::time::Now;
 use crate::format::thousands;
-use crate::model::{DirectoryRow, Health, HealthCheck, JobRow};
+use crate::model::{DirectoryRow, Examination, FindingLevel, FindingRow, Health, HealthCheck, JobRow};
 
-/// The checks, those that failed first, and the background jobs.
+/// The checks, those that failed first, what all of them found when they were run last, and the background jobs.
 pub(crate) fn page() -> AnyView {
     let backend = backend();
     view! {
@@ -24,9 +25,11 @@ pub(crate) fn page() -> AnyView {
 }
 
 fn content(health: Health) -> AnyView {
-    let Health { mut checks, jobs, directory } = health;
+    let Health { mut checks, examination, is_being_examined, jobs, directory } = health;
     checks.sort_by_key(|check| check.ok);
-    let is_well = checks.iter().all(|check| check.ok) && jobs.iter().all(|job| job.error.is_empty());
+    let is_well = checks.iter().all(|check| check.ok)
+        && jobs.iter().all(|job| job.error.is_empty())
+        && examination.iter().all(|found| count(found, FindingLevel::Failure) == 0);
     let verdict = match is_well {
         true => status(Tone::Good, "Everything works").into_any(),
         false => status(Tone::Bad, "Something needs attention").into_any(),
@@ -36,8 +39,78 @@ fn content(health: Health) -> AnyView {
         <p class="verdict">{verdict}</p>
         {directory.iter().filter_map(held).collect_view()}
         <ul class="checks">{rows}</ul>
+        {examination_section(examination, is_being_examined)}
         {(!directory.is_empty()).then(|| directory_section(directory))}
         {jobs_section(jobs)}
+    }
+    .into_any()
+}
+
+fn count(found: &Examination, level: FindingLevel) -> usize {
+    found.findings.iter().filter(|finding| finding.level == level).count()
+}
+
+fn examination_section(examination: Option<Examination>, is_running: bool) -> AnyView {
+    let found = match examination {
+        Some(found) => findings(found),
+        None => none_yet(
+            "Not examined yet",
+            "Settings, database, the provider, and what it knows of this application: examined when you say so, \
+             since it calls the provider.",
+        ),
+    };
+    let running = is_running.then(|| view! { <p class="panel-note">"The checks are running now."</p> });
+    view! {
+        <section class="panel">
+            <div class="panel-head">
+                <h2>"Examination"</h2>
+                {Act::new("/admin/health/examine".to_owned(), "Examine now").view()}
+            </div>
+            {running}
+            {found}
+        </section>
+    }
+    .into_any()
+}
+
+/// Those that failed first.
+fn findings(mut found: Examination) -> AnyView {
+    let verdict = match (count(&found, FindingLevel::Failure), count(&found, FindingLevel::Warning)) {
+        (0, 0) => status(Tone::Good, "Nothing to put right"),
+        (0, _) => status(Tone::Warning, "Works, but look at the warnings"),
+        _ => status(Tone::Bad, "Something does not work"),
+    };
+    found.findings.sort_by_key(|finding| match finding.level {
+        FindingLevel::Failure => 0,
+        FindingLevel::Warning => 1,
+        FindingLevel::Ok => 2,
+    });
+    let rows = found.findings.into_iter().map(finding_row).collect_view().into_any();
+    let head = headers(&["Check", "Outcome", "Found", "What to do"]);
+    view! {
+        <p class="verdict">{verdict}</p>
+        <p class="panel-note">
+            "Examined "{Now::from_page().ago(&found.at)}" by the instance that answered this page, as "
+            <code>"server doctor"</code>" does."
+        </p>
+        {table("Examination", head, rows)}
+    }
+    .into_any()
+}
+
+fn finding_row(finding: FindingRow) -> AnyView {
+    let outcome = match finding.level {
+        FindingLevel::Ok => status(Tone::Good, "Well"),
+        FindingLevel::Warning => status(Tone::Warning, "Warning"),
+        FindingLevel::Failure => status(Tone::Bad, "Failed"),
+    };
+    view! {
+        <tr>
+            <th scope="row">{finding.check}</th>
+            <td>{outcome}</td>
+            <td class="long">{finding.detail}</td>
+            <td class="long">{finding.advice}</td>
+        </tr>
     }
     .into_any()
 }

@@ -115,6 +115,7 @@ const ROUTES: &[Route] = &[
     ("/admin/audit", Admins, PAGE),
     ("/admin/health", Admins, PAGE),
     ("/admin/health/directory-sync", Admins, &[("GET", 400, 400), ("POST", 400, 400)]),
+    ("/admin/health/examine", Admins, ACT),
     ("/admin/users/{id}/disable", Admins, QUESTION),
     ("/admin/users/{id}/enable", Admins, ACT),
     ("/admin/users/{id}/roles", Admins, QUESTION),

@@ -33,6 +33,7 @@ const ACTS: &[Row] = &[
     row("/admin/users/{user}/sign-out", &[], "user.signed_out"),
     row("/admin/users/{user}/disable", &[], "user.disabled"),
     row("/admin/users/{user}/enable", &[], "user.enabled"),
+    row("/admin/health/examine", &[], "health.examined"),
     row("/admin/users/bulk", &[("action", "disable"), ("id", "{user}")], "user.disabled"),
     row("/admin/users/bulk", &[("action", "enable"), ("id", "{user}")], "user.enabled"),
 ];
@@ -80,7 +81,7 @@ async fn snapshot(app: &TestApp) -> Vec<String> {
         let grants: Vec<i64> = app.db_grants(&user).await.iter().map(|grant| grant.version).collect();
         lines.push(format!("{} {} {} {roles} {} {grants:?}", user.upn, user.status, user.roles, sessions.len()));
     }
-    for kind in ["role.", "mapping.", "grant.", "session.", "user."] {
+    for kind in ["role.", "mapping.", "grant.", "session.", "user.", "health."] {
         lines.push(format!("{kind} {}", app.db_events(kind).await.len()));
     }
     lines

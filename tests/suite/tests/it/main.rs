@@ -19,6 +19,7 @@ mod exposure;
 mod grants;
 mod graph;
 mod headers;
+mod health;
 mod hooks;
 mod identity;
 mod jobs;
