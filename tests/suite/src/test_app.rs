@@ -53,6 +53,7 @@ pub struct TestAppBuilder {
     options: Option<Options>,
     database: Option<Arc<TestDatabase>>,
     clock: Option<Clock>,
+    is_at_database_time: bool,
     has_running_clock: bool,
     is_generic: bool,
     without_api: bool,
@@ -109,11 +110,19 @@ impl TestAppBuilder {
         self
     }
 
-    /// Starts it with a clock that runs, as the database's does, instead of one that stands still.
+    /// Begins at the time of its database, which instances go by that are processes of their own: the machine's time
+    /// may be another one.
+    #[must_use]
+    pub fn at_database_time(mut self) -> Self {
+        self.is_at_database_time = true;
+        self
+    }
+
+    /// As [`Self::at_database_time`], with a clock that runs instead of one that stands still.
     #[must_use]
     pub fn running_clock(mut self) -> Self {
         self.has_running_clock = true;
-        self
+        self.at_database_time()
     }
 
     /// Makes the application another instance beside `other`: same database, provider and clock.
@@ -135,8 +144,7 @@ impl TestAppBuilder {
             Some(database) => database,
             None => Arc::new(TestDatabase::create().await),
         };
-        // The clocks of all begin at the database's time, which instances go by that are processes of their own.
-        let ahead = database.ahead();
+        let ahead = if self.is_at_database_time { database.ahead() } else { chrono::Duration::zero() };
         let emulator = self.emulator.unwrap_or_else(|| {
             let emulator = Emulator::start(self.options.unwrap_or_default()).expect("the emulator starts");
             emulator.control().advance_clock(ahead.num_seconds());

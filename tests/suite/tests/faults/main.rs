@@ -31,7 +31,7 @@ async fn make_due(app: &TestApp) {
 }
 
 async fn member1_due(rotation: RefreshRotation) -> (TestApp, suite::Browser) {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().at_database_time().start().await;
     app.emulator.control().set_access_token_lifetime(3600..=3600);
     app.emulator.control().set_refresh_rotation(rotation);
     let browser = app.sign_in("member1").await;
@@ -140,7 +140,7 @@ async fn f_12_f_14_instances_at_the_same_grants_make_one_call_for_each() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn f_22_a_program_one_version_back_goes_on_with_a_newer_schema() {
-    let app = TestApp::start().await;
+    let app = TestApp::builder().at_database_time().start().await;
     app.sign_in("member1").await;
     // What the next version's migration did: a column that this program does not know.
     execute(&app, "ALTER TABLE users ADD COLUMN from_the_future TEXT").await;
