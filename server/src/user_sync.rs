@@ -71,7 +71,16 @@ pub enum SyncError {
     Database(#[from] DbError),
     /// The vault.
     #[error(transparent)]
-    Vault(#[from] VaultError),
+    Vault(VaultError),
+}
+
+impl From<VaultError> for SyncError {
+    fn from(error: VaultError) -> Self {
+        match error {
+            VaultError::Query(error) => error.into(),
+            error => Self::Vault(error),
+        }
+    }
 }
 
 impl From<diesel::result::Error> for SyncError {

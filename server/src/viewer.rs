@@ -9,9 +9,11 @@ use axum::http::header;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
+use chrono::NaiveDateTime;
 use tower_sessions::Session;
 use url::form_urlencoded;
 
+use crate::db::DbError;
 use crate::error::AppError;
 use crate::middleware::guard::{Access, access};
 use crate::middleware::request_id::Actor;
@@ -120,12 +122,20 @@ async fn find_current(state: &AppState, session: &Session) -> Result<Option<Curr
     let Some(signed_in) = SignedIn::of(&record) else {
         return Ok(None);
     };
-    let now = state.clock.now_utc();
-    if now - record.last_seen_at >= TOUCH_EVERY {
-        let mut conn = state.db.conn().await?;
-        SessionRecord::touch(&mut conn, &record.id, now).await?;
+    let now = state.shared_now();
+    if now - record.last_seen_at >= TOUCH_EVERY
+        && let Err(error) = touch(state, &record.id, now).await
+    {
+        // Pages that only read are served also where nothing can be written: a full disk, a standby.
+        tracing::warn!(%error, "the last use of a session could not be written");
     }
     Ok(Some(CurrentUser { user, session: record, signed_in }))
+}
+
+async fn touch(state: &AppState, session_id: &str, now: NaiveDateTime) -> Result<(), DbError> {
+    let mut conn = state.db.conn().await?;
+    SessionRecord::touch(&mut conn, session_id, now).await?;
+    Ok(())
 }
 
 /// Whether a program asks, not a person with a browser: a request to the API, or for JSON.

@@ -89,10 +89,14 @@ where
             Manager::commit_transaction(conn).await?;
             Ok(value)
         }
-        Err(error) => match Manager::rollback_transaction(conn).await {
-            Ok(()) | Err(diesel::result::Error::BrokenTransactionManager) => Err(error),
-            Err(rollback) => Err(rollback.into()),
-        },
+        Err(error) => {
+            // SQLite has rolled back by itself when the disk is full, and then says that there is nothing to roll back:
+            // why the work failed says more. The pool drops a connection whose rollback failed.
+            if let Err(rollback) = Manager::rollback_transaction(conn).await {
+                tracing::debug!(%rollback, "a transaction could not be rolled back");
+            }
+            Err(error)
+        }
     }
 }
 

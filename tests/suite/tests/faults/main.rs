@@ -330,3 +330,91 @@ async fn f_21_a_killed_instance_leaves_a_sound_file() {
     app.sign_in("member2").await;
     assert_eq!(app.db_users("member1").await.len(), 1, "what was committed is there");
 }
+
+/// Runs `sql`, a setting of the connection, on every connection that writes.
+#[cfg(feature = "sqlite")]
+async fn set_on_all_connections(app: &TestApp, sql: &str) {
+    let size = app.state.db.status()[0].1.max_size;
+    let all = futures_util::future::join_all((0..size).map(|_| app.state.db.conn())).await;
+    for conn in all {
+        diesel::sql_query(sql).execute(&mut conn.expect("a connection")).await.expect("a setting");
+    }
+}
+
+/// Users, grants and sign-ins that succeeded, which one transaction writes.
+#[cfg(feature = "sqlite")]
+async fn written(app: &TestApp) -> [usize; 3] {
+    let users = app.db_users("").await;
+    let mut grants = 0;
+    for user in &users {
+        grants += app.db_grants(user).await.len();
+    }
+    [users.len(), grants, app.db_events("sign_in.succeeded").await.len()]
+}
+
+#[cfg(feature = "sqlite")]
+async fn assert_sound(app: &TestApp) {
+    use diesel::sql_types::Text;
+
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    let pragma = diesel::dsl::sql::<Text>("(SELECT integrity_check FROM pragma_integrity_check)");
+    let found: String = diesel::select(pragma).get_result(&mut conn).await.expect("a verdict");
+    assert_eq!(found, "ok");
+}
+
+#[cfg(feature = "sqlite")]
+fn assert_says_unavailable(page: &suite::Page) {
+    page.assert_status(503).assert_text("Try again in a minute");
+    assert!(!page.header("retry-after").is_empty());
+    assert!(!page.body.contains("diesel") && !page.body.contains("SQLite"), "{}", page.body);
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread")]
+async fn f_21_a_full_disk_is_a_page_and_leaves_nothing_half_written() {
+    let app = TestApp::start().await;
+    app.emulator.control().generate_personas(60);
+    let browser = app.sign_in("member1").await;
+    app.settle().await;
+    // No page more than there are: SQLite then says what it says of a full disk (SQLITE_FULL).
+    set_on_all_connections(&app, "PRAGMA max_page_count = 1").await;
+    let mut refused = None;
+    for number in 1..=60 {
+        let page = app.browser().sign_in(&format!("user{number:05}")).await;
+        app.settle().await;
+        if page.status != 303 {
+            refused = Some(page);
+            break;
+        }
+    }
+    assert_says_unavailable(&refused.expect("pages are full after so many people"));
+    let [users, grants, sign_ins] = written(&app).await;
+    assert!(users == grants && users == sign_ins, "{users} users, {grants} grants, {sign_ins} sign-ins");
+    app.advance(120);
+    browser.get("/profile").await.assert_status(200);
+    set_on_all_connections(&app, "PRAGMA max_page_count = 1000000").await;
+    app.sign_in("member2").await.get("/profile").await.assert_status(200);
+    assert_sound(&app).await;
+}
+
+#[cfg(feature = "sqlite")]
+#[tokio::test(flavor = "multi_thread")]
+async fn f_21_a_database_that_can_only_be_read_serves_who_is_signed_in() {
+    let app = TestApp::start().await;
+    let browser = app.sign_in("member1").await;
+    app.settle().await;
+    let before = written(&app).await;
+    set_on_all_connections(&app, "PRAGMA query_only = ON").await;
+    assert_says_unavailable(&app.browser().sign_in("member2").await);
+    app.settle().await;
+    assert_eq!(written(&app).await, before);
+    // Its last use would be written now: it is not, and the page comes all the same.
+    app.advance(120);
+    browser.get("/profile").await.assert_status(200);
+    let sign_out = browser.get("/profile").await.form("/auth/sign-out");
+    assert_says_unavailable(&browser.submit(&sign_out).await);
+    set_on_all_connections(&app, "PRAGMA query_only = OFF").await;
+    browser.submit(&sign_out).await.assert_status(303);
+    app.sign_in("member2").await.get("/profile").await.assert_status(200);
+    assert_sound(&app).await;
+}
