@@ -171,7 +171,7 @@ pub async fn record(
     detail: Vec<(&'static str, String)>,
 ) -> Result<(), DbError> {
     let mut conn = state.db.conn().await?;
-    by.event(&mut conn, kind, user_id, detail).await?.insert(&mut conn, state.clock.now_utc()).await?;
+    by.event(&mut conn, kind, user_id, detail).await?.insert(&mut conn, state.shared_now()).await?;
     Ok(())
 }
 
@@ -190,7 +190,7 @@ async fn run_in_txn(state: &AppState, conn: &mut DbConn, act: &Act, by: &By) -> 
     let Some(done) = carry_out(state, conn, act, by).await? else {
         return Ok(ActResult::Unchanged);
     };
-    by.event(conn, done.kind, Some(&done.user_id), done.detail).await?.insert(conn, state.clock.now_utc()).await?;
+    by.event(conn, done.kind, Some(&done.user_id), done.detail).await?.insert(conn, state.shared_now()).await?;
     Ok(ActResult::Done)
 }
 
@@ -233,7 +233,7 @@ struct Done {
 
 /// `None` when there was nothing to do.
 async fn carry_out(state: &AppState, conn: &mut DbConn, act: &Act, by: &By) -> Result<Option<Done>, DbError> {
-    let now = state.clock.now_utc();
+    let now = state.shared_now();
     let done = |changed: bool, kind, user_id: &str, detail| {
         changed.then(|| Done { kind, user_id: user_id.to_owned(), detail })
     };

@@ -143,7 +143,7 @@ impl ServerBackend {
     }
 
     async fn count_users(&self, filter: &UserFilter) -> Answer<Option<u64>> {
-        match self.state.counts.get(filter, self.state.clock.now_utc()) {
+        match self.state.counts.get(filter, self.state.shared_now()) {
             Some(Remembered::Fresh(count)) => Ok(count),
             Some(Remembered::Old(count)) => {
                 let (state, filter) = (self.state.clone(), filter.clone());
@@ -209,7 +209,7 @@ impl ServerBackend {
 
     /// Of the last days, oldest first. A day that is over is counted once.
     async fn sign_ins_by_day(&self, conn: &mut Conn) -> Answer<Vec<(String, u64, u64)>> {
-        let today = self.state.clock.now_utc().date();
+        let today = self.state.shared_now().date();
         let mut days = Vec::new();
         for back in (0..DAYS).rev() {
             let day = today - chrono::Duration::days(back);
@@ -312,7 +312,7 @@ impl ServerBackend {
             |check: health::Check| HealthCheck { name: check.name.to_owned(), ok: check.ok, detail: check.detail };
         let jobs = self.state.jobs.list().into_iter().map(job_row).collect();
         // The page is of use above all when the database does not answer.
-        let now = self.state.clock.now_utc();
+        let now = self.state.shared_now();
         let directory = directory_sync::list(&self.state).await.unwrap_or_default();
         let directory = directory.into_iter().map(|sync| directory_row(sync, now)).collect();
         Ok(Health {
@@ -380,7 +380,7 @@ impl Backend for ServerBackend {
 
 /// Counts and remembers.
 async fn count_users_now(state: &AppState, filter: UserFilter) -> Result<Option<u64>, DbError> {
-    let now = state.clock.now_utc();
+    let now = state.shared_now();
     let mut conn = state.db.conn().await?;
     let count = User::count(&mut conn, &filter).await?.map(unsigned);
     state.counts.put(filter, count, now);

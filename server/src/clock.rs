@@ -8,13 +8,18 @@ use chrono::{DateTime, NaiveDateTime, Utc};
 /// Tells the time in UTC, in whole microseconds (what PostgreSQL keeps, so that a value read
 /// back equals the value written).
 ///
-/// Cloning is cheap; clones of a manual clock move together.
+/// Cloning is cheap; clones of a clock of a test move together.
 #[derive(Clone, Debug, Default)]
-pub struct Clock {
-    /// Microseconds by which a wrong clock is ahead of the system's.
-    ahead: i64,
-    /// Microseconds since the epoch that a manual clock stands at; `None` reads the system clock.
-    manual: Option<Arc<AtomicI64>>,
+pub struct Clock(Source);
+
+#[derive(Clone, Debug, Default)]
+enum Source {
+    #[default]
+    System,
+    /// Microseconds by which it is ahead of the system's.
+    Wrong(Arc<AtomicI64>),
+    /// Microseconds since the epoch that it stands at.
+    Manual(Arc<AtomicI64>),
 }
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
@@ -32,35 +37,35 @@ impl Clock {
     /// A clock that stands at `start` until [`Clock::advance`] moves it. For tests.
     #[must_use]
     pub fn manual(start: DateTime<Utc>) -> Self {
-        Self { ahead: 0, manual: Some(Arc::new(AtomicI64::new(start.timestamp_micros()))) }
+        Self(Source::Manual(Arc::new(AtomicI64::new(start.timestamp_micros()))))
     }
 
     /// The system's time, `ahead` of the truth: a machine whose clock is wrong. For tests.
     #[must_use]
     pub fn wrong(ahead: chrono::Duration) -> Self {
-        Self { ahead: ahead.num_microseconds().unwrap_or_default(), manual: None }
+        Self(Source::Wrong(Arc::new(AtomicI64::new(ahead.num_microseconds().unwrap_or_default()))))
     }
 
     /// Whether the clock moves only when told to.
     #[must_use]
     pub fn is_manual(&self) -> bool {
-        self.manual.is_some()
+        matches!(self.0, Source::Manual(_))
     }
 
-    /// Moves a manual clock by `by`; the system's clock stays as it is.
+    /// Moves a manual clock, or makes a wrong one jump, by `by`; the system's clock stays as it is.
     pub fn advance(&self, by: chrono::Duration) {
-        if let Some(manual) = &self.manual {
-            let micros = by.num_microseconds().unwrap_or(i64::MAX);
-            manual.fetch_add(micros, Ordering::SeqCst);
+        if let Source::Manual(micros) | Source::Wrong(micros) = &self.0 {
+            micros.fetch_add(by.num_microseconds().unwrap_or(i64::MAX), Ordering::SeqCst);
         }
     }
 
     /// Now, as an instant in UTC.
     #[must_use]
     pub fn now(&self) -> DateTime<Utc> {
-        let micros = match &self.manual {
-            Some(manual) => manual.load(Ordering::SeqCst),
-            None => system_micros() + self.ahead,
+        let micros = match &self.0 {
+            Source::System => system_micros(),
+            Source::Wrong(ahead) => system_micros().saturating_add(ahead.load(Ordering::SeqCst)),
+            Source::Manual(micros) => micros.load(Ordering::SeqCst),
         };
         DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::UNIX_EPOCH)
     }

@@ -106,8 +106,9 @@ async fn run_tenant(
     tenant: &str,
     interval: Duration,
 ) -> Result<Option<DirectorySyncOutcome>, DbError> {
-    let began = state.clock.now_utc();
     let mut conn = state.db.conn().await?;
+    state.database_clock.measure(&mut conn, &state.clock).await?;
+    let began = state.shared_now();
     let mut sync = DirectorySync::find_or_begin(&mut conn, tenant, began).await?;
     if !sync.is_due(began) || !sync.lease(&mut conn, began, lease_end(state)).await? {
         return Ok(None);
@@ -137,7 +138,7 @@ async fn finish(
     outcome: DirectorySyncOutcome,
     wait: Duration,
 ) -> Result<(), DbError> {
-    let now = state.clock.now_utc();
+    let now = state.shared_now();
     let due_at = after(now, wait);
     let held = match &outcome {
         DirectorySyncOutcome::Held { held, held_of } if sync.held == 0 => Some(guard::event(&sync, *held, *held_of)),
@@ -166,7 +167,7 @@ async fn finish(
 pub async fn allow(state: &AppState, tenant: &str, held: i64, by: By) -> Result<ActResult, DbError> {
     let (state, tenant) = (state.clone(), tenant.to_owned());
     to_end(async move {
-        let now = state.clock.now_utc();
+        let now = state.shared_now();
         let mut conn = state.db.conn().await?;
         let result = write_transaction!(conn, async |conn| {
             let sync = DirectorySync::list(conn, std::slice::from_ref(&tenant)).await?.pop();
@@ -206,7 +207,7 @@ fn event(kind: &'static str, detail: Vec<(&'static str, String)>) -> NewAuditEve
 
 /// Longer than one page can take, so that a lease never ends under a call; it is extended with each page.
 fn lease_end(state: &AppState) -> NaiveDateTime {
-    after(state.clock.now_utc(), (state.config.http.timeout * 6).max(Duration::from_secs(60)))
+    after(state.shared_now(), (state.config.http.timeout * 6).max(Duration::from_secs(60)))
 }
 
 fn backoff(sync: &DirectorySync, interval: Duration) -> Duration {

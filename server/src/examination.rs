@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::NaiveDateTime;
 use tokio::sync::Semaphore;
 
 use crate::doctor::{self, Finding};
@@ -15,7 +15,7 @@ const PAUSE: chrono::Duration = chrono::Duration::seconds(10);
 #[derive(Debug)]
 pub struct Examination {
     /// When it ended.
-    pub at: DateTime<Utc>,
+    pub at: NaiveDateTime,
     /// The findings of [`doctor::examine`].
     pub findings: Vec<Finding>,
 }
@@ -56,7 +56,7 @@ impl Examinations {
 /// run is under way or the last one ended less than ten seconds ago.
 pub async fn examine(state: &AppState) -> Option<Arc<Examination>> {
     let turn = state.examinations.turn.clone().try_acquire_owned().ok()?;
-    let now = state.clock.now();
+    let now = state.shared_now();
     let is_recent = |last: &Examination| (chrono::Duration::zero()..PAUSE).contains(&(now - last.at));
     if state.examinations.last().is_some_and(|last| is_recent(&last)) {
         return None;
@@ -64,7 +64,7 @@ pub async fn examine(state: &AppState) -> Option<Arc<Examination>> {
     let state = state.clone();
     let run = state.tasks.clone().spawn(async move {
         let findings = doctor::examine(&state).await;
-        let examination = Arc::new(Examination { at: state.clock.now(), findings });
+        let examination = Arc::new(Examination { at: state.shared_now(), findings });
         state.examinations.put(examination.clone());
         drop(turn);
         examination

@@ -47,7 +47,7 @@ pub async fn kept(state: &AppState, user: &User) -> Result<Vec<GraphCache>, DbEr
     let mut conn = state.db.read().await?;
     let parts = GraphCache::list_texts(&mut conn, &user.id).await?;
     drop(conn);
-    let now = state.clock.now_utc();
+    let now = state.shared_now();
     let is_fresh = |part: &GraphCache| part.problem.is_empty() && now - part.fetched_at < FRESH_FOR;
     if parts.iter().any(|part| is_fresh(part) || now - part.tried_at < RETRY_AFTER) {
         return Ok(parts);
@@ -117,7 +117,7 @@ fn to_json<T: serde::Serialize>(value: &Option<T>) -> Content {
 
 async fn keep(state: &AppState, user_id: &str, part: &str, result: Result<Content, GraphError>) -> Result<(), DbError> {
     let problem = result.as_ref().err().map(in_words).unwrap_or_default();
-    let now = state.clock.now_utc();
+    let now = state.shared_now();
     let mut conn = state.db.conn().await?;
     if !problem.is_empty() && GraphCache::note_problem(&mut conn, user_id, part, &problem, now).await? > 0 {
         return Ok(());

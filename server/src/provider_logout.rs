@@ -85,7 +85,7 @@ async fn carry_out_in_txn(
             request_id: notification.request_id.clone(),
             ..NewAuditEvent::default()
         };
-        event.insert(conn, state.clock.now_utc()).await?;
+        event.insert(conn, state.shared_now()).await?;
     }
     Ok(Outcome::Done)
 }

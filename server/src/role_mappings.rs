@@ -124,7 +124,7 @@ async fn apply_in_txn(
     if let Some(refused) = refusal(conn, change, &effect, by).await? {
         return Ok(refused);
     }
-    let now = state.clock.now_utc();
+    let now = state.shared_now();
     let RoleRule { value, role } = &change.rule;
     let changed = if change.is_added {
         let created_by = by.actor.1.clone();

@@ -72,7 +72,7 @@ impl DieselStore {
     fn new_session(&self, record: &Record) -> Result<NewSession> {
         let value = record.data.get(SIGNED_IN).cloned().unwrap_or_default();
         let signed_in: SignedIn = serde_json::from_value(value).map_err(|error| Error::Encode(error.to_string()))?;
-        let now = self.state.clock.now_utc();
+        let now = self.state.shared_now();
         Ok(NewSession {
             id: signed_in.session_id,
             id_hash: hash(record.id),

@@ -139,7 +139,8 @@ impl AppState {
 }
 
 impl App {
-    /// Now by the clock that all instances share: the database's. Leases and due times go by it.
+    /// Now by the clock that all instances share: the database's. Whatever is written to the database, or compared with
+    /// what stands there, goes by it: sessions, leases, due times, events.
     #[must_use]
     pub fn shared_now(&self) -> NaiveDateTime {
         (self.clock.now() + self.database_clock.ahead()).naive_utc()
@@ -148,7 +149,7 @@ impl App {
     /// What a session must satisfy to be live now.
     #[must_use]
     pub fn live_at(&self) -> LiveAt {
-        let now = self.clock.now_utc();
+        let now = self.shared_now();
         let idle = chrono::Duration::from_std(self.config.session.idle_timeout).unwrap_or(chrono::Duration::MAX);
         LiveAt { now, seen_since: now - idle }
     }

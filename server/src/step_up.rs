@@ -133,7 +133,7 @@ async fn check(
     next: Next,
 ) -> Result<Response, AppError> {
     let viewer = request.extensions().get::<CurrentUser>().ok_or(AppError::Unauthorized)?;
-    if need.is_met(&viewer.signed_in, state.clock.now()) {
+    if need.is_met(&viewer.signed_in, state.shared_now().and_utc()) {
         return Ok(next.run(request).await);
     }
     if is_program(&request) {

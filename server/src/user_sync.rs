@@ -131,7 +131,7 @@ async fn sync_in_txn(state: &AppState, conn: &mut DbConn, input: &SyncInput) -> 
         audit_refusal(state, conn, input, subject, refusal).await?;
         return Ok(SyncOutcome::Refused(refusal));
     }
-    let now = state.clock.now_utc();
+    let now = state.shared_now();
     let mut fresh = new_user(&state.config, identity, &input.sign_in.claims, now);
     if let Some(known) = known.as_ref().filter(|_| state.config.directory_sync_interval.is_some()) {
         fresh.keep_untold(known);
@@ -237,7 +237,7 @@ pub(crate) fn clean(text: &str) -> String {
 }
 
 async fn sync_roles(state: &AppState, conn: &mut DbConn, user: &User, input: &SyncInput) -> Result<(), SyncError> {
-    let now = state.clock.now_utc();
+    let now = state.shared_now();
     let app_roles = input.sign_in.claims.roles().iter().map(|role| clean(role).to_lowercase()).collect();
     set_app_roles(conn, &user.id, &app_roles).await?;
     let rules = role_mappings::rules(state, conn).await?;
@@ -291,7 +291,7 @@ async fn sync_groups(
     let Some(groups) = input.groups.as_ref().filter(|_| state.config.sync.mirror_groups) else {
         return Ok(GroupChanges::default());
     };
-    let (added, removed) = set_memberships(conn, &user.id, &user.realm, groups, state.clock.now_utc()).await?;
+    let (added, removed) = set_memberships(conn, &user.id, &user.realm, groups, state.shared_now()).await?;
     Ok(GroupChanges { added, removed })
 }
 
@@ -369,7 +369,7 @@ async fn audit(
         request_id: input.request_id.clone(),
         detail,
     };
-    Ok(event.insert(conn, state.clock.now_utc()).await?)
+    Ok(event.insert(conn, state.shared_now()).await?)
 }
 
 /// What this sync changed about the person: each column from what to what, and the groups.
@@ -420,5 +420,5 @@ async fn audit_refusal(
         request_id: input.request_id.clone(),
         detail: vec![("reason", refusal.reason().to_owned()), ("upn", upn)],
     };
-    Ok(event.insert(conn, state.clock.now_utc()).await?)
+    Ok(event.insert(conn, state.shared_now()).await?)
 }

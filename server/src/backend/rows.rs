@@ -51,7 +51,7 @@ pub(super) fn examination(found: &Examination) -> app::model::Examination {
         detail: finding.detail.clone(),
         advice: finding.advice.clone(),
     };
-    app::model::Examination { at: rfc3339(found.at.naive_utc()), findings: found.findings.iter().map(row).collect() }
+    app::model::Examination { at: rfc3339(found.at), findings: found.findings.iter().map(row).collect() }
 }
 
 pub(super) fn directory_row(sync: DirectorySync, now: NaiveDateTime) -> DirectoryRow {

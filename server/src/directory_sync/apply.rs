@@ -110,7 +110,7 @@ async fn write_one(state: &AppState, conn: &mut DbConn, id: &str, news: &[Direct
     if !after.differs_from(&user) {
         return Ok(Done::default());
     }
-    let now = state.clock.now_utc();
+    let now = state.shared_now();
     after.save_from_directory(conn, now).await?;
     let mut done = Done::default();
     let changes = changes(&user, &after, &GroupChanges::default());

@@ -294,7 +294,7 @@ async fn use_up(state: &AppState, oauth_state: &str, next: &str) -> Result<bool,
         state_hash: digest(oauth_state.as_bytes()),
         session_id: None,
         next: next.to_owned(),
-        expires_at: state.clock.now_utc() + TRANSACTION_LIFETIME * 2,
+        expires_at: state.shared_now() + TRANSACTION_LIFETIME * 2,
     };
     let mut conn = state.db.conn().await?;
     Ok(used.insert(&mut conn).await?)
@@ -368,12 +368,12 @@ async fn begin_session(
         user_id: user.id.clone(),
         sid: sign_in.sid.clone(),
         login_hint: sign_in.login_hint.clone(),
-        auth_time: sign_in.auth_time.unwrap_or_else(|| state.clock.now()),
+        auth_time: sign_in.auth_time.unwrap_or_else(|| state.shared_now().and_utc()),
         auth_contexts: sign_in.auth_contexts.clone(),
         auth_methods: sign_in.auth_methods.clone(),
         address: caller.client.address.to_string(),
         user_agent: caller.client.user_agent.clone(),
-        expires_at: state.clock.now() + state.config.session.absolute_timeout,
+        expires_at: state.shared_now().and_utc() + state.config.session.absolute_timeout,
     };
     caller.session.insert(SIGNED_IN, signed_in).await?;
     caller.session.save().await?;
@@ -397,7 +397,7 @@ async fn refuse(
         ..NewAuditEvent::default()
     };
     let mut conn = state.db.conn().await?;
-    event.insert(&mut conn, state.clock.now_utc()).await?;
+    event.insert(&mut conn, state.shared_now()).await?;
     drop(conn);
     failed_page(state, &caller.headers, &caller.request_id, error, fields, caller.viewer.is_some())
 }

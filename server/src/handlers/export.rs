@@ -69,7 +69,7 @@ pub async fn audit(State(state): State<AppState>, by: By, RawQuery(query): RawQu
 
 /// `users-2026-11-25.csv`.
 fn file_name(state: &AppState, what: &str) -> String {
-    format!("{what}-{}.csv", state.clock.now_utc().date())
+    format!("{what}-{}.csv", state.shared_now().date())
 }
 
 /// An export takes personal data out of the application: who took which part is recorded first.

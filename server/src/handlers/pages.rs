@@ -101,6 +101,6 @@ fn page_context(state: &AppState, parts: &Parts, viewer: Option<&CurrentUser>) -
         stylesheet_url: stylesheet_url().to_owned(),
         favicon_url: favicon_url().to_owned(),
         graph_enabled: state.graph.is_some(),
-        now: graph_sync::rfc3339(state.clock.now_utc()),
+        now: graph_sync::rfc3339(state.shared_now()),
     }
 }

@@ -102,7 +102,7 @@ async fn forget_after_last(
             .first()
             .and_then(|grant| tokens::open(&state.config.tokens.keys, grant).ok())
             .and_then(|tokens| tokens.id_token);
-        event.insert(&mut conn, state.clock.now_utc()).await?;
+        event.insert(&mut conn, state.shared_now()).await?;
         Grant::delete_without_session(&mut conn, &who.0, state.live_at()).await?;
         Ok::<_, DbError>(hint)
     })
@@ -219,7 +219,7 @@ async fn refuse_logout(
         ..NewAuditEvent::default()
     };
     let mut conn = state.db.conn().await?;
-    event.insert(&mut conn, state.clock.now_utc()).await?;
+    event.insert(&mut conn, state.shared_now()).await?;
     Ok(logout_refused(error.reason()))
 }
 

@@ -152,7 +152,7 @@ pub fn start_job(state: &AppState, job: Job) {
 }
 
 async fn run_once(state: &AppState, job: &Job) {
-    let (began, started) = (state.clock.now_utc(), Instant::now());
+    let (began, started) = (state.shared_now(), Instant::now());
     state.jobs.change(job.name, |status| {
         status.is_running = true;
         status.last_run = Some(began);
@@ -167,7 +167,7 @@ async fn run_once(state: &AppState, job: &Job) {
     if let Err(error) = &result {
         tracing::error!(job = job.name, %error, panicked, "a job failed");
     }
-    let (ended, duration) = (state.clock.now_utc(), started.elapsed());
+    let (ended, duration) = (state.shared_now(), started.elapsed());
     let next = chrono::Duration::from_std(job.period).ok().and_then(|period| ended.checked_add_signed(period));
     state.jobs.change(job.name, |status| {
         *status = JobStatus { is_running: false, duration, next_run: next, ..status.clone() };

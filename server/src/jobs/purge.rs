@@ -33,6 +33,7 @@ macro_rules! in_batches {
 /// # Errors
 /// [`DbError`].
 pub(super) async fn sessions(state: &AppState) -> Result<usize, DbError> {
+    measure_clock(state).await?;
     in_batches!(state, async |conn| SessionRecord::purge(conn, state.live_at(), BATCH).await)
 }
 
@@ -41,7 +42,8 @@ pub(super) async fn sessions(state: &AppState) -> Result<usize, DbError> {
 /// # Errors
 /// [`DbError`].
 pub(super) async fn transactions(state: &AppState) -> Result<usize, DbError> {
-    in_batches!(state, async |conn| UsedTransaction::purge(conn, state.clock.now_utc(), BATCH).await)
+    measure_clock(state).await?;
+    in_batches!(state, async |conn| UsedTransaction::purge(conn, state.shared_now(), BATCH).await)
 }
 
 /// Audit events older than `AUDIT_RETENTION`.
@@ -49,6 +51,7 @@ pub(super) async fn transactions(state: &AppState) -> Result<usize, DbError> {
 /// # Errors
 /// [`DbError`].
 pub(super) async fn audit_events(state: &AppState) -> Result<usize, DbError> {
+    measure_clock(state).await?;
     let before = ago(state, state.config.audit_retention);
     in_batches!(state, async |conn| AuditEvent::purge(conn, before, BATCH).await)
 }
@@ -58,6 +61,7 @@ pub(super) async fn audit_events(state: &AppState) -> Result<usize, DbError> {
 /// # Errors
 /// [`DbError`].
 pub(super) async fn idle_grants(state: &AppState) -> Result<usize, DbError> {
+    measure_clock(state).await?;
     let since = ago(state, state.config.tokens.grant_idle_limit);
     in_batches!(state, async |conn| Grant::delete_idle(conn, since, BATCH).await)
 }
@@ -70,7 +74,13 @@ pub async fn purge(state: &AppState) -> Result<usize, DbError> {
     Ok(sessions(state).await? + transactions(state).await? + audit_events(state).await? + idle_grants(state).await?)
 }
 
+/// A clock that has jumped since it was compared last would delete what is not over.
+async fn measure_clock(state: &AppState) -> Result<(), DbError> {
+    let mut conn = state.db.conn().await?;
+    Ok(state.database_clock.measure(&mut conn, &state.clock).await?)
+}
+
 fn ago(state: &AppState, time: Duration) -> NaiveDateTime {
     let time = chrono::Duration::from_std(time).unwrap_or(chrono::Duration::MAX);
-    state.clock.now_utc().checked_sub_signed(time).unwrap_or_default()
+    state.shared_now().checked_sub_signed(time).unwrap_or_default()
 }

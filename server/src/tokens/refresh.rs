@@ -279,7 +279,7 @@ async fn lapsed(state: &AppState, grant: Grant, user: &User, lapse: Lapse) -> Re
         detail: vec![("reason", reason.to_owned()), ("sessions_ended", end_sessions.to_string())],
         ..NewAuditEvent::default()
     };
-    let now = state.clock.now_utc();
+    let now = state.shared_now();
     let mut conn = state.db.conn().await?;
     let kept = write_transaction!(conn, async |conn| {
         if !grant.failed(conn, failure).await? {

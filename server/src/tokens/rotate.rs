@@ -88,6 +88,6 @@ async fn record(state: &AppState, rotation: &Rotation) -> Result<(), DbError> {
         ..NewAuditEvent::default()
     };
     let mut conn = state.db.conn().await?;
-    event.insert(&mut conn, state.clock.now_utc()).await?;
+    event.insert(&mut conn, state.shared_now()).await?;
     Ok(())
 }

@@ -418,3 +418,63 @@ async fn f_21_a_database_that_can_only_be_read_serves_who_is_signed_in() {
     app.sign_in("member2").await.get("/profile").await.assert_status(200);
     assert_sound(&app).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f_23_a_clock_that_jumps_by_an_hour_and_back_signs_nobody_out_and_calls_nobody_twice() {
+    let app = TestApp::builder().setting("SESSION_IDLE_TIMEOUT", "8h").start().await;
+    app.emulator.control().set_access_token_lifetime(3600..=3600);
+    let mut people = Vec::new();
+    for persona in ["member1", "member2", "admin"] {
+        people.push(app.sign_in(persona).await);
+    }
+    app.settle().await;
+    let late = app.browser();
+    let at_provider = late.begin("/auth/sign-in").await;
+    let answer = late.pick_only(&at_provider, "guest").await.location().expect("a redirect");
+    let before = calls(&app);
+    // An hour back and forward: nothing is due; an hour ahead: each is due once, and not again.
+    for (jump, due) in [(-3600, 0), (3600, 0), (3600, 3), (-3600, 0), (3600, 0), (-3600, 0)] {
+        app.advance(jump);
+        assert_eq!(refreshed(&app).await, due, "after a jump of {jump} s");
+        server::jobs::purge(&app.state).await.expect("a purge");
+        for browser in &people {
+            browser.get("/profile").await.assert_status(200);
+        }
+    }
+    assert_eq!(calls(&app), before + 3);
+    // Whoever was at the provider meanwhile comes back as if nothing had been.
+    late.get(answer.as_str()).await.assert_status(303);
+    late.get("/profile").await.assert_status(200);
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+async fn f_23_an_instance_whose_clock_jumps_goes_by_the_databases() {
+    use server::clock::Clock;
+
+    let app = TestApp::builder().running_clock().start().await;
+    app.emulator.control().set_access_token_lifetime(5400..=5400);
+    let mut people = Vec::new();
+    for persona in ["member1", "member2", "admin"] {
+        people.push(app.sign_in(persona).await);
+    }
+    app.settle().await;
+    let clock = Clock::wrong(app.database().ahead());
+    let other = TestApp::builder().beside(&app).clock(clock.clone()).start().await;
+    let before = calls(&app);
+    for jump in [3600, -3600, -3600, 3600] {
+        clock.advance(chrono::Duration::seconds(jump));
+        // The purge comes first: it must not believe the clock.
+        server::jobs::purge(&other.state).await.expect("a purge");
+        assert_eq!(refreshed(&other).await, 0, "after a jump of {jump} s");
+        for browser in &people {
+            browser.get("/profile").await.assert_status(200);
+            let there = other.browser();
+            there.set_cookie("id", &browser.cookie("id").expect("a session"));
+            there.get("/profile").await.assert_status(200);
+        }
+    }
+    assert_eq!(calls(&app), before);
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    assert_eq!(SessionRecord::count_live(&mut conn, app.state.live_at()).await.expect("a count"), 3);
+}

@@ -308,6 +308,28 @@ async fn g_07_and_f_12_one_instance_at_a_time_runs_a_round() {
     assert_eq!(app.emulator.control().count(Endpoint::Delta), 1);
 }
 
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+async fn g_07_and_f_23_a_clock_that_is_ahead_takes_no_round_from_others() {
+    use server::clock::Clock;
+
+    let builder = || TestApp::builder().setting("DIRECTORY_SYNC_INTERVAL", "1h");
+    let app = builder().running_clock().start().await;
+    app.sign_in("member1").await;
+    let ahead = Clock::wrong(app.database().ahead() + chrono::Duration::minutes(10));
+    let other = builder().beside(&app).clock(ahead).start().await;
+    let delta = || app.emulator.control().count(Endpoint::Delta);
+    app.emulator.control().fault_next(Endpoint::Delta, 1, Fault::Hang);
+    let state = app.state.clone();
+    let holder = tokio::spawn(async move { run_due(&state).await });
+    suite::until("Graph is asked", || delta() == 1).await;
+    assert_eq!(run_due(&other.state).await.expect("no error"), "", "leased");
+    app.emulator.control().release();
+    assert!(!holder.await.expect("no panic").expect("a round").is_empty());
+    assert_eq!(run_due(&other.state).await.expect("no error"), "", "not due");
+    assert_eq!(delta(), 1);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn g_07_and_g_01_a_refusal_with_retry_after_is_waited_for() {
     let app = start().await;
