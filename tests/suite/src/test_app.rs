@@ -354,6 +354,17 @@ impl TestApp {
         format!("{}/{}/oauth2/v2.0/{endpoint}", self.emulator.authority(), self.emulator.tenant_id())
     }
 
+    /// The inside of another instance with some settings changed; it need not be able to serve.
+    ///
+    /// # Panics
+    /// When the settings are wrong.
+    #[must_use]
+    pub fn state_with(&self, changes: &[(&str, &str)]) -> AppState {
+        let mut settings = self.settings.clone();
+        settings.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        AppState::new(config_of(&settings, true), self.clock.clone(), Vec::new()).expect("the application is built")
+    }
+
     /// Moves the application's clock.
     pub fn advance(&self, seconds: i64) {
         self.clock.advance(chrono::Duration::seconds(seconds));

@@ -478,3 +478,40 @@ async fn f_23_an_instance_whose_clock_jumps_goes_by_the_databases() {
     let mut conn = app.state.db.conn().await.expect("a connection");
     assert_eq!(SessionRecord::count_live(&mut conn, app.state.live_at()).await.expect("a count"), 3);
 }
+
+/// Against the server of `tests/run`, which names its CA in `TEST_DATABASE_CA` and has a certificate for `localhost`.
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+async fn v_12_3_2_postgresql_over_tls_is_verified_by_ca_and_by_name() {
+    let Ok(ca) = std::env::var("TEST_DATABASE_CA") else {
+        eprintln!("not tried: TEST_DATABASE_CA is not set, so the server of TEST_DATABASE_URL may have no TLS");
+        return;
+    };
+    let plain = TestApp::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let stranger = folder.path().join("stranger.crt");
+    let issued = plain.emulator.control().issue_client_certificate().expect("a certificate");
+    std::fs::write(&stranger, issued.certificate).expect("written");
+    let at = |host: &str| {
+        let mut url: url::Url = plain.database().url().parse().expect("a URL");
+        url.set_host(Some(host)).expect("a host");
+        url.set_query(Some("sslmode=verify-full"));
+        url.to_string()
+    };
+    let refusal = async |host: &str, ca: &str| {
+        let state = plain.state_with(&[("DATABASE_URL", &at(host)), ("EXTRA_CA_FILE", ca)]);
+        state.db.conn().await.err().expect("refused").to_string()
+    };
+    let unknown = refusal("localhost", &stranger.display().to_string()).await;
+    assert!(unknown.contains("certificate") && unknown.contains("UnknownIssuer"), "{unknown}");
+    let misnamed = refusal("127.0.0.1", &ca).await;
+    assert!(misnamed.contains("certificate") && misnamed.contains("localhost"), "{misnamed}");
+
+    let builder = TestApp::builder().beside(&plain).setting("DATABASE_URL", at("localhost"));
+    let app = builder.setting("EXTRA_CA_FILE", ca).start().await;
+    app.sign_in("member1").await.get("/profile").await.assert_status(200);
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    let is_encrypted =
+        diesel::dsl::sql::<diesel::sql_types::Bool>("(SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid())");
+    assert!(diesel::select(is_encrypted).get_result::<bool>(&mut conn).await.expect("an answer"));
+}
