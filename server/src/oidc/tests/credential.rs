@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 
 use crate::config::{ClientCredential, ProviderConfig};
 use crate::crypto::{digest, random_token};
-use crate::oidc::testing::{AUTHORITY, Answer, Bench, CLIENT_ID, Key, TENANT, document, entra, generic, single};
+use crate::oidc::testing::{
+    ACCESS_TOKEN, AUTHORITY, Answer, Bench, CLIENT_ID, Key, OTHER_TENANT, TENANT, document, entra, generic, multi,
+    single,
+};
 
 /// A file that is removed with the test.
 struct TempFile(PathBuf);
@@ -138,6 +141,31 @@ async fn e_35_a_certificate_signs_a_fresh_assertion_each_time() {
     }
     ids.dedup();
     assert_eq!(ids.len(), 3);
+}
+
+#[tokio::test]
+async fn e_35_an_assertion_for_a_token_of_the_applications_own_is_for_the_tenants_own_endpoint() {
+    let certificate = TempFile::new(&pem("CERTIFICATE", b"certificate one"));
+    let key = TempFile::new(&private_key(Key::A));
+    let (certificate_file, key_file) = (certificate.0.clone(), key.0.clone());
+    let credential = ClientCredential::Certificate { certificate_file, key_file };
+    let bench = Bench::with_config(ProviderConfig { credential, ..entra(multi(&[TENANT, OTHER_TENANT])) });
+    let answer = json!({ "token_type": "Bearer", "access_token": ACCESS_TOKEN, "expires_in": 3599 });
+    bench.script.answer("/token", Answer::json(200, &answer));
+    let mut ids = Vec::new();
+    for tenant in [TENANT, OTHER_TENANT] {
+        bench.client.app_token(tenant, "https://graph.example/.default").await.expect("a token");
+        let request = bench.script.last("/token");
+        assert_eq!(request.form["grant_type"], "client_credentials");
+        assert!(!request.form.contains_key("client_secret") && !request.headers.contains_key("authorization"));
+        let (header, claims) = verified_assertion(&request.form["client_assertion"], Key::A);
+        assert_eq!(header["x5t#S256"], URL_SAFE_NO_PAD.encode(digest(b"certificate one")));
+        assert_eq!(claims["aud"], request.url, "for the endpoint that it is sent to");
+        assert!(request.url.contains(tenant), "{}", request.url);
+        assert_eq!((&claims["iss"], &claims["sub"]), (&json!(CLIENT_ID), &json!(CLIENT_ID)));
+        ids.push(claims["jti"].as_str().expect("text").to_owned());
+    }
+    assert_ne!(ids[0], ids[1]);
 }
 
 /// Header and claims of an assertion whose PS256 signature verifies.

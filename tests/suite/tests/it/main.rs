@@ -4,6 +4,7 @@ mod access;
 mod admin;
 mod admin_acts;
 mod api;
+mod app_tokens;
 mod audit;
 mod bad_input;
 mod bulk;
