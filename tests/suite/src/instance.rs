@@ -76,7 +76,12 @@ fn program() -> Command {
     command
 }
 
-fn free_port() -> u16 {
+/// A port of loopback that nobody listens on.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port").port()
 }
 

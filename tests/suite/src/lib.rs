@@ -23,7 +23,7 @@ pub use database::TestDatabase;
 #[cfg(feature = "sqlite")]
 pub use fill::db_plan;
 pub use fill::{db_fill, db_grants, db_join};
-pub use instance::{Instance, PATIENCE, serve_if_instance, until};
+pub use instance::{Instance, PATIENCE, free_port, serve_if_instance, until};
 pub use log::LogMark;
 pub use refusal::Refusal;
 pub use test_app::{TestApp, TestAppBuilder};

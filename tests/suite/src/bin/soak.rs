@@ -1,6 +1,6 @@
 //! Two instances on one PostgreSQL for a while: 10,000 grants due in one minute, then people who click about while the
 //! provider fails one token call in ten. Started by `tests/soak`, which says what it needs; writes its findings to
-//! standard output. A figure that must be zero and is not makes it fail.
+//! standard output. A figure that must be zero and is not, or one that grows, makes it fail.
 
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -13,6 +13,13 @@ use suite::{Browser, Instance, TestApp, db_grants};
 
 const GRANTS: usize = 10_000;
 const PEOPLE: usize = 20;
+/// By how much an instance may grow between a quarter of the time, when it is warm, and the end: memory by this share and
+/// this many KiB, which the allocator takes and gives back as it likes; descriptors by as many as a page needs at once.
+const MEMORY_SHARE: u64 = 4;
+const MEMORY_KIB: u64 = 8 * 1024;
+const DESCRIPTORS: u64 = 16;
+/// Connections of an instance's pool; `docs/security.md` lists all such limits.
+const POOL: u64 = 16;
 /// How long the provider takes for a token call.
 const ANSWER: Fault = Fault::Delay { milliseconds: 100 };
 
@@ -108,17 +115,18 @@ async fn burst(app: &TestApp, what: &str, instances: usize, spread: i32) -> Resu
 async fn soak(time: Duration) -> Result<()> {
     let app = TestApp::builder().running_clock().start().await;
     app.emulator.control().set_access_token_lifetime(20..=60);
-    let instances = [Instance::start(&app, &[]).await, Instance::start(&app, &[]).await];
+    let instances = [Watched::start(&app, "first").await, Watched::start(&app, "second").await];
     app.emulator.control().generate_personas(PEOPLE);
     let mut people: Vec<(Browser, &str)> = Vec::new();
     for number in 1..=PEOPLE {
-        let instance = &instances[number % 2];
+        let instance = &instances[number % 2].instance;
         let browser = instance.browser();
         browser.sign_in(&format!("user{number:05}")).await.assert_status(303);
         people.push((browser, instance.origin()));
     }
     say(&format!("{} minutes, {PEOPLE} people, two instances, one token call in ten fails", time.as_secs() / 60));
-    report(&instances, "start");
+    report(&instances, "start").await?;
+    let mut warm: Option<[Size; 2]> = None;
     let (started, mut signed_out, mut pages, mut failed) = (Instant::now(), 0_u64, 0_u64, 0_u64);
     let (mut seen, mut said) = (app.emulator.control().count(Endpoint::Token), 0);
     while started.elapsed() < time {
@@ -140,7 +148,10 @@ async fn soak(time: Duration) -> Result<()> {
             said = started.elapsed().as_secs() / 60;
             app.emulator.control().clear_records();
             seen = app.emulator.control().count(Endpoint::Token);
-            report(&instances, &format!("minute {said}"));
+            report(&instances, &format!("minute {said}")).await?;
+        }
+        if warm.is_none() && started.elapsed() > time / 4 {
+            warm = Some(report(&instances, "warm").await?);
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
@@ -149,22 +160,78 @@ async fn soak(time: Duration) -> Result<()> {
     let stuck: i64 = grants::table.filter(grants::leased_until.lt(now)).count().get_result(&mut conn).await?;
     let lost: i64 = grants::table.filter(grants::state.ne("live")).count().get_result(&mut conn).await?;
     drop(conn);
-    report(&instances, "end");
+    let end = report(&instances, "end").await?;
     say(&format!("pages: {pages}"));
     must_be_zero("unexpected sign-outs", signed_out)?;
     must_be_zero("pages that failed", failed)?;
     must_be_zero("stuck leases", u64::try_from(stuck)?)?;
-    must_be_zero("grants lost", u64::try_from(lost)?)
+    must_be_zero("grants lost", u64::try_from(lost)?)?;
+    for (instance, (warm, end)) in instances.iter().zip(warm.iter().flatten().zip(&end)) {
+        end.within_bounds_of(warm).map_err(|what| format!("the {} instance grows: {what}", instance.name))?;
+    }
+    Ok(())
 }
 
-/// Resident memory and descriptors of the processes, PostgreSQL's connections among them.
-fn report(instances: &[Instance], when: &str) {
-    for (number, instance) in instances.iter().enumerate() {
-        let folder = format!("/proc/{}", instance.id());
-        let status = std::fs::read_to_string(format!("{folder}/status")).unwrap_or_default();
-        let memory = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap_or("VmRSS: ?");
-        let descriptors = std::fs::read_dir(format!("{folder}/fd")).map_or(0, Iterator::count);
-        let memory = memory.split_whitespace().nth(1).unwrap_or("?");
-        say(&format!("  {when}: instance {number}: {memory} KiB resident, {descriptors} descriptors"));
+/// An instance whose size is looked at.
+struct Watched {
+    name: &'static str,
+    instance: Instance,
+    metrics: String,
+}
+
+impl Watched {
+    async fn start(app: &TestApp, name: &'static str) -> Self {
+        let address = format!("127.0.0.1:{}", suite::free_port());
+        let instance = Instance::start(app, &[("METRICS_ADDR", &address)]).await;
+        Self { name, instance, metrics: format!("http://{address}") }
     }
+
+    async fn size(&self) -> Result<Size> {
+        let folder = format!("/proc/{}", self.instance.id());
+        let status = std::fs::read_to_string(format!("{folder}/status"))?;
+        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.split_whitespace().next());
+        let metrics = Browser::new(&self.metrics).get("/metrics").await.body;
+        let connections = |line: &str| {
+            line.strip_prefix("database_connections{")?.split_once(r#"state="size"} "#)?.1.parse::<u64>().ok()
+        };
+        Ok(Size {
+            memory: memory.ok_or("no VmRSS")?.parse()?,
+            descriptors: u64::try_from(std::fs::read_dir(format!("{folder}/fd"))?.count())?,
+            connections: metrics.lines().filter_map(connections).sum(),
+        })
+    }
+}
+
+/// How much an instance holds: KiB resident, descriptors, and connections to the database.
+struct Size {
+    memory: u64,
+    descriptors: u64,
+    connections: u64,
+}
+
+impl Size {
+    fn within_bounds_of(&self, warm: &Self) -> std::result::Result<(), String> {
+        let most = warm.memory + warm.memory / MEMORY_SHARE + MEMORY_KIB;
+        if self.memory > most {
+            return Err(format!("{} KiB resident, at most {most} expected", self.memory));
+        }
+        let most = warm.descriptors + DESCRIPTORS;
+        if self.descriptors > most {
+            return Err(format!("{} descriptors, at most {most} expected", self.descriptors));
+        }
+        if self.connections > POOL {
+            return Err(format!("{} connections, at most {POOL} expected", self.connections));
+        }
+        Ok(())
+    }
+}
+
+/// Says and returns the sizes of the instances.
+async fn report(instances: &[Watched; 2], when: &str) -> Result<[Size; 2]> {
+    let sizes = [instances[0].size().await?, instances[1].size().await?];
+    for (instance, Size { memory, descriptors, connections }) in instances.iter().zip(&sizes) {
+        let name = instance.name;
+        say(&format!("  {when}: {name} instance: {memory} KiB, {descriptors} descriptors, {connections} connections"));
+    }
+    Ok(sizes)
 }
