@@ -3,16 +3,16 @@
 use leptos::prelude::*;
 
 use crate::components::facts::{dash, id, person, text};
-use crate::components::table::{headers, table};
+use crate::components::table::{headers, table_of};
 use crate::components::time::Now;
 use crate::model::EventRow;
 
 /// Events, newest first.
 pub(crate) fn events_table(caption: &'static str, rows: Vec<EventRow>) -> AnyView {
     let now = Now::from_page();
-    let head = headers(&["When", "What happened", "By", "On", "Address", "Details"]);
+    let head = headers(&["When", "What happened", "By", "On", "Details"]);
     let rows = rows.into_iter().map(|row| event_row(row, now)).collect_view();
-    table(caption, head, rows.into_any())
+    table_of("table table-events", caption, head, rows.into_any())
 }
 
 fn event_row(row: EventRow, now: Now) -> impl IntoView + use<> {
@@ -20,12 +20,16 @@ fn event_row(row: EventRow, now: Now) -> impl IntoView + use<> {
         <tr>
             <td>{now.ago(&row.at)}</td>
             <td>{row.summary.clone()}<p class="cell-note muted"><code>{row.kind.clone()}</code></p></td>
-            <td class="breakable">{actor(row.actor.clone())}</td>
+            <td class="breakable">{actor(row.actor.clone())}{from(&row.address)}</td>
             <td class="breakable">{subject(&row)}</td>
-            <td class="breakable">{text(row.address.clone())}</td>
             <td>{details(row)}</td>
         </tr>
     }
+}
+
+/// The address that it came from; nothing for what the application did by itself.
+fn from(address: &str) -> Option<AnyView> {
+    (!address.is_empty()).then(|| view! { <p class="cell-note muted">{format!("from {address}")}</p> }.into_any())
 }
 
 fn subject(row: &EventRow) -> AnyView {

@@ -6,7 +6,12 @@ use crate::components::markup::Markup;
 
 /// A table with a caption for screen readers. `head` holds `<th>` cells, `rows` holds `<tr>`s.
 pub(crate) fn table(caption: &'static str, head: AnyView, rows: AnyView) -> AnyView {
-    region(caption, "table", head, view! { <tbody>{rows}</tbody> }.into_any())
+    table_of("table", caption, head, rows)
+}
+
+/// The same with classes of its own.
+pub(crate) fn table_of(class: &'static str, caption: &'static str, head: AnyView, rows: AnyView) -> AnyView {
+    region(caption, class, head, view! { <tbody>{rows}</tbody> }.into_any())
 }
 
 /// The same with rows that are markup already, and with classes of its own.

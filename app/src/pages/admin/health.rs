@@ -195,6 +195,7 @@ fn job_row(job: JobRow, now: Now) -> AnyView {
         (true, false) => status(Tone::Good, "Well"),
     };
     let detail = if job.error.is_empty() { job.result } else { job.error };
+    let failed_at = (job.failures > 0).then(|| view! { " "{now.ago(&job.failed_at)} });
     view! {
         <tr>
             <th scope="row">{job.title}<div class="muted">{detail}</div></th>
@@ -203,7 +204,7 @@ fn job_row(job: JobRow, now: Now) -> AnyView {
             <td>{job.duration}</td>
             <td>{now.ago(&job.next_run)}</td>
             <td>{job.runs}</td>
-            <td>{job.failures}" "{now.ago(&job.failed_at)}</td>
+            <td>{job.failures}{failed_at}</td>
             <td>{job.panics}</td>
         </tr>
     }
