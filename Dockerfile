@@ -6,6 +6,7 @@ FROM rust:1-bookworm AS build
 ARG DATABASE=sqlite
 WORKDIR /src
 COPY Cargo.toml Cargo.lock ./
+COPY .cargo .cargo
 COPY app app
 COPY server server
 COPY migrations migrations
