@@ -14,7 +14,8 @@ COPY style style
 COPY tests tests
 # The caches stay on the machine that builds, so only what changed is compiled again.
 RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/src/target \
-    cargo build --release --locked -p server --no-default-features --features "$DATABASE" \
+    rustup target add wasm32-unknown-unknown && app/build-islands \
+    && cargo build --release --locked -p server --no-default-features --features "$DATABASE" \
     && install -D target/release/server /image/server && mkdir /image/data
 
 # glibc, CA certificates and time zones; no shell, no package manager.

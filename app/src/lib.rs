@@ -9,22 +9,43 @@
 //!    in `components/`. What it could not get becomes a message and the status of the response.
 //! 4. Whatever changes something is a plain HTML form that posts to the server, which redirects
 //!    back. Nothing here needs JavaScript.
+//! 5. [`islands`] are the exception that nothing waits for: parts that browsers bring to life, as comfort.
+//!
+//! Two builds come of this crate: with the feature `ssr`, all of it, for the server; with `hydrate`, the islands alone,
+//! for browsers.
 //!
 //! To add a page: a function in `pages/`, a line in `routes.rs`, and, when it needs data, a method
 //! of [`backend::Backend`]. To change the look: `style/tokens.css`. To change the name: [`brand`].
 #![recursion_limit = "256"]
 
+#[cfg(feature = "ssr")]
 pub mod backend;
+#[cfg(feature = "ssr")]
 pub mod brand;
+#[cfg(feature = "ssr")]
 pub mod components;
+mod distance;
+#[cfg(feature = "ssr")]
 mod format;
+pub mod islands;
+#[cfg(feature = "ssr")]
 pub mod model;
+#[cfg(feature = "ssr")]
 mod pages;
+#[cfg(feature = "ssr")]
 pub mod query;
+#[cfg(feature = "ssr")]
+pub mod questions;
+#[cfg(feature = "ssr")]
 pub mod routes;
+#[cfg(feature = "ssr")]
 pub mod shell;
+#[cfg(feature = "ssr")]
 mod status;
 
+#[cfg(feature = "ssr")]
 pub use routes::App;
+#[cfg(feature = "ssr")]
 pub use shell::shell;
+#[cfg(feature = "ssr")]
 pub use status::ResponseStatus;

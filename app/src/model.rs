@@ -26,6 +26,8 @@ pub struct PageContext {
     pub stylesheet_url: String,
     /// URL of the favicon.
     pub favicon_url: String,
+    /// URL of the script that starts the islands; `None` when they have not been built.
+    pub islands_url: Option<String>,
     /// Whether this project has Microsoft Graph parts.
     pub graph_enabled: bool,
     /// Now, for relative times and ages.

@@ -1,5 +1,6 @@
 //! The HTML document around every page.
 
+use leptos::nonce::use_nonce;
 use leptos::prelude::*;
 use leptos_meta::MetaTags;
 
@@ -9,10 +10,14 @@ use crate::routes::App;
 
 /// Renders the whole document. Needs the context of a request ([`crate::backend::provide_backend`]).
 ///
-/// There is no script in it: once islands exist, `HydrationScripts` goes into the head.
+/// The one script in it starts the islands, if they have been built. It is a file instead of Leptos's
+/// `HydrationScripts`, which would be in every page anew, under names without a hash, and has the browser preload a
+/// module without the nonce that our policy asks for.
 #[must_use]
 pub fn shell() -> impl IntoView {
     let page = page_context();
+    let islands = page.islands_url.clone();
+    let islands = islands.map(|url| view! { <script type="module" nonce=use_nonce() src=url></script> });
     view! {
         <!DOCTYPE html>
         <html lang="en" data-theme=theme_name(page.theme)>
@@ -22,6 +27,7 @@ pub fn shell() -> impl IntoView {
                 <meta name="color-scheme" content=color_scheme(page.theme)/>
                 <link rel="stylesheet" href=page.stylesheet_url.clone()/>
                 <link rel="icon" type="image/svg+xml" href=page.favicon_url.clone()/>
+                {islands}
                 <MetaTags/>
             </head>
             <body>

@@ -256,6 +256,15 @@ fn posting_forms(html: &str) -> Vec<&str> {
 }
 
 #[test]
+fn a_page_asks_for_the_islands_when_they_are_built() {
+    let islands_url = Some("/assets/islands.0123.js".to_owned());
+    let (_, html) = render(PageContext { islands_url, ..context("/profile") }, Fake::default());
+    assert_eq!(html.matches("<script").count(), 1);
+    assert!(html.contains(r#"<script type="module" src="/assets/islands.0123.js""#), "{html}");
+    assert!(!html.contains("<body><script"));
+}
+
+#[test]
 fn every_page_renders_with_one_heading_and_no_script_or_inline_style() {
     for address in PAGES {
         let (status, html) = render(context(address), Fake::default());

@@ -1,8 +1,10 @@
-//! The static files: style sheet and favicon, inside the binary. Mark and hue come from [`app::brand`].
+//! The static files: style sheet, favicon and [`islands`], inside the binary. Mark and hue come from [`app::brand`].
 //!
 //! Their URLs carry a hash of their contents, so that browsers keep them for a year and still see
 //! each change at once. A debug build reads the files from `style/` at each request, if the
 //! folder is there, and has browsers ask each time: what is edited shows on reload.
+
+mod islands;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -17,6 +19,7 @@ use axum::response::{IntoResponse as _, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+pub use self::islands::islands_url;
 use crate::crypto;
 use crate::error::AppError;
 use crate::middleware::error_page::quality;
@@ -70,6 +73,10 @@ static FAVICON_ASSET: LazyLock<Asset> = LazyLock::new(|| Asset::embedded(&FAVICO
 
 /// A file, ready to send.
 struct Asset {
+    /// Name without hash: what comes before and after it.
+    stem: &'static str,
+    extension: &'static str,
+    /// The path with the hash.
     url: String,
     content_type: HeaderValue,
     plain: Representation,
@@ -93,7 +100,7 @@ impl Representation {
 impl Asset {
     fn embedded(source: &Source) -> Self {
         let parts = source.parts.iter().map(|(_, contents)| *contents);
-        Self::new(source, parts.collect::<String>())
+        Self::of(source, parts.collect())
     }
 
     /// From `style/` as it is now; `None` in a release build or without the folder.
@@ -103,14 +110,28 @@ impl Asset {
         }
         let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../style"));
         let parts = source.parts.iter().map(|(name, _)| std::fs::read_to_string(folder.join(name)).ok());
-        Some(Self::new(source, parts.collect::<Option<String>>()?))
+        Some(Self::of(source, parts.collect::<Option<String>>()?))
     }
 
-    fn new(source: &Source, mut text: String) -> Self {
+    fn of(source: &Source, mut text: String) -> Self {
         text.push_str(&(source.brand)());
-        let url = format!("/assets/{}.{}.{}", source.stem, hash(text.as_bytes()), source.extension);
-        let gzip = Representation::new(gzip(text.as_bytes()));
-        Self { url, content_type: source.content_type.clone(), plain: Representation::new(text), gzip }
+        Self::new(source.stem, source.extension, source.content_type.clone(), text.into_bytes())
+    }
+
+    fn new(stem: &'static str, extension: &'static str, content_type: HeaderValue, bytes: Vec<u8>) -> Self {
+        let url = format!("/assets/{stem}.{}.{extension}", hash(&bytes));
+        let gzip = Representation::new(gzip(&bytes));
+        Self { stem, extension, url, content_type, plain: Representation::new(bytes), gzip }
+    }
+
+    /// Whether `name` is this file's, with whatever hash or none: `style.css`, `style.0123abcd.css`.
+    fn is_named(&self, name: &str) -> bool {
+        let rest = name.strip_prefix(self.stem).and_then(|rest| rest.strip_prefix('.'));
+        match rest.and_then(|rest| rest.strip_suffix(self.extension)) {
+            Some("") => true,
+            Some(rest) => rest.strip_suffix('.').is_some_and(is_hash),
+            None => false,
+        }
     }
 
     /// For how long a client may keep what it gets under `name`.
@@ -152,10 +173,12 @@ pub fn favicon_url() -> &'static str {
 /// `GET /assets/{name}`: a file by its hashed, outdated or plain name, gzipped if the client
 /// takes that; 304 when it has the file; 404 for any other name.
 pub async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    if is_named(&name, &STYLESHEET) {
+    if STYLESHEET_ASSET.is_named(&name) {
         respond(&STYLESHEET, &STYLESHEET_ASSET, &name, &headers)
-    } else if is_named(&name, &FAVICON) {
+    } else if FAVICON_ASSET.is_named(&name) {
         respond(&FAVICON, &FAVICON_ASSET, &name, &headers)
+    } else if let Some(asset) = islands::find(&name) {
+        asset.respond(asset.caching(&name), &headers)
     } else {
         AppError::NotFound.into_response()
     }
@@ -171,16 +194,6 @@ fn respond(source: &Source, embedded: &Asset, name: &str, request: &HeaderMap) -
         return edited.respond(REVALIDATE, request);
     }
     embedded.respond(embedded.caching(name), request)
-}
-
-/// Whether `name` is the source's, with whatever hash or none: `style.css`, `style.0123abcd.css`.
-fn is_named(name: &str, source: &Source) -> bool {
-    let rest = name.strip_prefix(source.stem).and_then(|rest| rest.strip_prefix('.'));
-    match rest.and_then(|rest| rest.strip_suffix(source.extension)) {
-        Some("") => true,
-        Some(rest) => rest.strip_suffix('.').is_some_and(is_hash),
-        None => false,
-    }
 }
 
 fn is_hash(text: &str) -> bool {
@@ -318,9 +331,9 @@ mod tests {
 
     #[test]
     fn only_the_current_name_is_kept_for_long() {
-        let embedded = Asset::new(&STYLESHEET, "a{}".to_owned());
+        let embedded = Asset::of(&STYLESHEET, "a{}".to_owned());
         assert!(embedded.url.starts_with("/assets/style.") && embedded.url.ends_with(".css"));
-        assert_ne!(embedded.url, Asset::new(&STYLESHEET, "b{}".to_owned()).url);
+        assert_ne!(embedded.url, Asset::of(&STYLESHEET, "b{}".to_owned()).url);
         let hashed = embedded.url.strip_prefix("/assets/").expect("below /assets");
         assert_eq!(embedded.caching(hashed), FOREVER);
         assert_eq!(embedded.caching("style.css"), SHORTLY);

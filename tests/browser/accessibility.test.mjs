@@ -5,7 +5,7 @@ import { after, before, describe, test } from 'node:test';
 
 import axe from 'axe-core';
 
-import { launch, signIn } from './kit/chromium.mjs';
+import { ISLANDS, alive, launch, signIn } from './kit/chromium.mjs';
 import { startEmulator, startServer } from './kit/processes.mjs';
 
 const NARROW = { width: 360, height: 740 };
@@ -110,13 +110,18 @@ for (const [visitor, pages] of Object.entries(PAGES)) {
           await checkPage(visited, `the page of a person, ${tab}`);
         }
         for (const button of [/^Disable/, /^Sign out everywhere/]) {
-          await page.goto(server.origin + person);
-          await page.locator('main').getByRole('button', { name: button }).first().click();
-          await checkPage(visited, `the confirm step of ${button}`);
+          await checkQuestion(visited, person, button);
         }
-        await page.goto(`${server.origin}${person}?tab=grants`);
-        await page.getByRole('button', { name: /^Forget/ }).first().click();
-        await checkPage(visited, 'the confirm step of a grant');
+        await checkQuestion(visited, `${person}?tab=grants`, /^Forget/);
+      });
+
+      test('a question in a dialog', { timeout: 120_000, skip: !ISLANDS }, async () => {
+        const { page } = visited;
+        await page.goto(server.origin + await personPath(page, 'member2'));
+        await alive(page);
+        await page.locator('main').getByRole('button', { name: /^Disable/ }).first().click();
+        await page.getByRole('dialog', { name: 'Disable this user?' }).waitFor();
+        await checkPage(visited, 'the dialog');
       });
 
       test('a mapping with its dry run, and acts on many', { timeout: 120_000 }, async () => {
@@ -146,6 +151,17 @@ for (const [visitor, pages] of Object.entries(PAGES)) {
       });
     }
   });
+}
+
+/** The page that asks where no island does. */
+async function checkQuestion(visited, path, button) {
+  const { page } = visited;
+  await page.route('**/assets/islands.*', (route) => route.abort());
+  await page.goto(server.origin + path);
+  await page.locator('main').getByRole('button', { name: button }).first().click();
+  await page.locator('input[name="confirm"]').waitFor({ state: 'attached' });
+  await checkPage(visited, `the confirm step of ${button}`);
+  await page.unroute('**/assets/islands.*');
 }
 
 /** The address of a person's page. */
@@ -203,23 +219,29 @@ test('the keyboard reaches the content first, then everything, with a visible fo
 test('a person is disabled and enabled by the keyboard alone', { timeout: 90_000 }, async () => {
   const page = await signIn(browser, server.origin, 'admin');
   await page.goto(server.origin + await personPath(page, 'guest'));
-  for (const name of [/^Disable/, /^Disable/, /^Enable/]) await pressByKeyboard(page, name);
+  await alive(page);
+  const main = page.locator('main');
+  await reachByKeyboard(page, main.getByRole('button', { name: /^Disable/ }).first());
+  // A dialog asks, or the next page.
+  if (ISLANDS) await page.keyboard.press('Enter');
+  else await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+  const asks = ISLANDS ? page.getByRole('dialog') : main;
+  await reachByKeyboard(page, asks.getByRole('button', { name: /^Disable/ }).first());
+  await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+  await reachByKeyboard(page, main.getByRole('button', { name: /^Enable/ }).first());
+  await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
   await page.getByText('may sign in again').waitFor();
   await page.context().close();
 });
 
-/** Walks to a button of the content by Tab and presses it. */
-async function pressByKeyboard(page, name) {
-  const button = page.locator('main').getByRole('button', { name }).first();
+/** Walks to a button by Tab. */
+async function reachByKeyboard(page, button) {
   await button.waitFor();
   for (let presses = 0; presses < 100; presses++) {
-    if (await button.evaluate((element) => element === document.activeElement)) {
-      await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
-      return;
-    }
+    if (await button.evaluate((element) => element === document.activeElement)) return;
     await page.keyboard.press('Tab');
   }
-  assert.fail(`${name} is not reached`);
+  assert.fail(`${button} is not reached`);
 }
 
 test('printed, a page is its content on white', { timeout: 60_000 }, async () => {

@@ -9,6 +9,7 @@ import { after, before, test } from 'node:test';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 
+import { ISLANDS } from './kit/chromium.mjs';
 import { required, startServer } from './kit/processes.mjs';
 
 const run = promisify(execFile);
@@ -48,6 +49,7 @@ test('every file that its pages ask for is inside it: hashed, immutable, compres
   const html = await (await fetch(`${server.origin}/auth/sign-in`)).text();
   const links = [...html.matchAll(/(?:href|src)="(\/assets\/[^"]+)"/g)].map(([, link]) => link);
   assert.equal(new Set(links).size, 2, 'style sheet and favicon');
+  if (ISLANDS) links.push(...await islandFiles());
   for (const link of links) {
     assert.match(link, /\.[0-9a-f]{16}\.\w+$/, 'its name holds a hash of its content');
     const packed = await packedBytes(server.origin + link);
@@ -68,3 +70,12 @@ test('it tells from within a container whether it lives', async () => {
   await run(required('SERVER_BIN'), ['healthcheck'], { env: { BIND_ADDR: `0.0.0.0:${port}` } });
   await assert.rejects(run(required('SERVER_BIN'), ['healthcheck'], { env: { BIND_ADDR: '127.0.0.1:1' } }), { code: 1 });
 });
+
+/** The links of the files that islands consist of. */
+async function islandFiles() {
+  const page = await (await fetch(`${server.origin}/`)).text();
+  const [, loader] = page.match(/<script [^>]*src="(\/assets\/islands\.[^"]+)"/);
+  const files = (await (await fetch(server.origin + loader)).text()).match(/\/assets\/app\.[^']+/g);
+  assert.deepEqual(files.map((link) => link.split('.').at(-1)).sort(), ['js', 'wasm']);
+  return [loader, ...files];
+}

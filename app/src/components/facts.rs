@@ -2,6 +2,8 @@
 
 use leptos::prelude::*;
 
+use crate::islands::copy::CopyButton;
+
 /// A list of labels and values; a dash stands for an empty value.
 pub(crate) fn facts(facts: Vec<(String, AnyView)>) -> AnyView {
     let rows = facts
@@ -39,9 +41,12 @@ pub(crate) fn text(value: String) -> String {
     if value.is_empty() { DASH.to_owned() } else { value }
 }
 
-/// An id in a fixed-width face, selected as a whole by one click.
+/// An id in a fixed-width face, selected as a whole by one click, with a button that copies it.
 pub(crate) fn id(value: String) -> AnyView {
-    if value.is_empty() { dash() } else { view! { <code class="copyable">{value}</code> }.into_any() }
+    if value.is_empty() {
+        return dash();
+    }
+    view! { <code class="copyable">{value.clone()}</code><CopyButton value/> }.into_any()
 }
 
 /// A person as a link to their page for administrators.

@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use crate::backend::page_context;
+use crate::questions::Question;
 
 /// The hidden field that every posting form carries.
 #[component]
@@ -22,17 +23,30 @@ pub(crate) struct Act {
     pub(crate) fields: Vec<(&'static str, String)>,
     /// Whether it takes something away from somebody.
     pub(crate) destructive: bool,
+    /// What is asked first where there is an island to do so.
+    pub(crate) question: Option<Question>,
+    /// What it acts on; may be empty.
+    object: String,
 }
 
 impl Act {
     /// A harmless act without fields.
     pub(crate) fn new(action: String, label: &'static str) -> Self {
-        Self { action, label, description: label.to_owned(), fields: Vec::new(), destructive: false }
+        Self {
+            action,
+            label,
+            description: label.to_owned(),
+            fields: Vec::new(),
+            destructive: false,
+            question: None,
+            object: String::new(),
+        }
     }
 
     /// Names what it acts on: `Refresh` becomes `Refresh: Ada's grant` for screen readers.
     pub(crate) fn on(mut self, object: &str) -> Self {
         self.description = format!("{}: {object}", self.label);
+        object.clone_into(&mut self.object);
         self
     }
 
@@ -48,6 +62,12 @@ impl Act {
         self
     }
 
+    /// Asks first, in a dialog where the island for that is alive.
+    pub(crate) fn asks(mut self, question: Question) -> Self {
+        self.question = Some(question);
+        self
+    }
+
     /// The form.
     pub(crate) fn view(self) -> AnyView {
         let class = if self.destructive { "button button-danger" } else { "button" };
@@ -56,8 +76,10 @@ impl Act {
             .into_iter()
             .map(|(name, value)| view! { <input type="hidden" name=name value=value/> })
             .collect_view();
+        let object = self.question.map(|_| self.object);
         view! {
-            <form method="post" action=self.action class="act">
+            <form method="post" action=self.action class="act" data-question=self.question.map(|asked| asked.title)
+                data-object=object data-consequences=self.question.map(|asked| asked.consequences.join(" "))>
                 <CsrfField/>
                 {fields}
                 <button type="submit" class=class aria-label=self.description>{self.label}</button>

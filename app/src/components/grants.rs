@@ -8,6 +8,7 @@ use crate::components::status::grant_state;
 use crate::components::table::{headers, table};
 use crate::components::time::Now;
 use crate::model::{GrantRow, GrantState};
+use crate::questions;
 
 /// The grants of one person, with acts for an administrator.
 pub(crate) fn grants_table(caption: &'static str, rows: Vec<GrantRow>, with_user: bool) -> AnyView {
@@ -46,8 +47,8 @@ fn cells(row: &GrantRow, now: Now) -> AnyView {
     view! {
         <td>{text(row.resource.clone())}{scopes}</td>
         <td>{grant_state(row.state)}{error}</td>
-        <td>{now.ago(&row.expires)}</td>
-        <td>{now.ago(&row.next_refresh)}</td>
+        <td>{now.until(&row.expires)}</td>
+        <td>{now.until(&row.next_refresh)}</td>
         <td>{now.ago(&row.last_refreshed)}</td>
     }
     .into_any()
@@ -58,6 +59,9 @@ fn acts(row: &GrantRow) -> AnyView {
     let can_refresh = matches!(row.state, GrantState::Live | GrantState::Retrying);
     let refresh =
         can_refresh.then(|| Act::new(format!("/admin/grants/{}/refresh", row.id), "Refresh").on(&object).view());
-    let forget = Act::new(format!("/admin/grants/{}/forget", row.id), "Forget").on(&object).destructive();
+    let forget = Act::new(format!("/admin/grants/{}/forget", row.id), "Forget")
+        .on(&object)
+        .destructive()
+        .asks(questions::FORGET);
     view! { <div class="acts">{refresh}{forget.view()}</div> }.into_any()
 }

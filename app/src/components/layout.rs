@@ -6,6 +6,7 @@ use leptos_meta::Title;
 use crate::brand;
 use crate::components::flash::FlashMessage;
 use crate::components::nav::{AdminNav, Footer, TopBar};
+use crate::islands::confirm::ConfirmDialog;
 
 /// A page of the application.
 #[component]
@@ -23,6 +24,7 @@ pub fn Page(
             {children()}
         </main>
         <Footer/>
+        <ConfirmDialog/>
     }
     .into_any()
 }
@@ -52,6 +54,7 @@ pub fn AdminPage(
             </main>
         </div>
         <Footer/>
+        <ConfirmDialog/>
     }
     .into_any()
 }
@@ -75,6 +78,7 @@ pub fn AdminDetailPage(
             </main>
         </div>
         <Footer/>
+        <ConfirmDialog/>
     }
     .into_any()
 }

@@ -8,6 +8,7 @@ use crate::components::status::tag;
 use crate::components::table::{headers, table};
 use crate::components::time::Now;
 use crate::model::SessionRow;
+use crate::questions;
 
 /// Whose sessions are listed, and so where they are ended.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -42,7 +43,7 @@ fn session_row(row: SessionRow, scope: Scope, now: Now) -> impl IntoView + use<>
             <td class="breakable">{text(row.address)}</td>
             <td>{now.ago(&row.created)}</td>
             <td>{now.ago(&row.last_seen)}</td>
-            <td>{now.ago(&row.expires)}</td>
+            <td>{now.until(&row.expires)}</td>
             <td class="actions">{end}</td>
         </tr>
     }
@@ -54,5 +55,5 @@ fn end_act(row: &SessionRow, scope: Scope) -> Act {
         Scope::Everybody => format!("session of {} on {}", row.user_name, row.device),
         Scope::Own | Scope::User => format!("session on {}", row.device),
     };
-    Act::new(format!("/{place}/sessions/{}/end", row.id), "End").on(&object)
+    Act::new(format!("/{place}/sessions/{}/end", row.id), "End").on(&object).asks(questions::END_SESSION)
 }

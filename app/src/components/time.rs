@@ -8,6 +8,7 @@ use crate::backend::page_context;
 use crate::components::facts::DASH;
 use crate::components::markup::Markup;
 use crate::format;
+use crate::islands::countdown::Countdown;
 
 /// Now, as the page was asked for: one instant for all relative times of a page.
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +28,20 @@ impl Now {
                 Either::Left(view! { <time datetime=at.to_owned() title=format::exact(instant)>{words}</time> })
             }
             None => Either::Right(DASH),
+        }
+    }
+
+    /// The same for an instant to come, which an island keeps current.
+    pub(crate) fn until(self, at: &str) -> AnyView {
+        match (format::instant(at), self.0) {
+            (Some(instant), Some(now)) => {
+                let (seconds, now) = (instant.timestamp(), now.timestamp());
+                view! {
+                    <time datetime=at.to_owned() title=format::exact(instant)><Countdown at=seconds now/></time>
+                }
+                .into_any()
+            }
+            _ => self.ago(at).into_any(),
         }
     }
 

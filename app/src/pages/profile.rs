@@ -16,6 +16,7 @@ use crate::components::status::{tag, user_type};
 use crate::components::table::{headers, table};
 use crate::components::time::Now;
 use crate::model::{GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, Profile, RoleGrant, SessionRow};
+use crate::questions;
 
 /// Each part degrades alone: without Graph there is still everything else.
 pub(crate) fn page() -> AnyView {
@@ -175,6 +176,7 @@ fn groups_section(groups: Vec<GroupRow>) -> AnyView {
 
 fn sessions_section(sessions: Vec<SessionRow>) -> AnyView {
     let everywhere = Act::new("/profile/sign-out-everywhere".to_owned(), "Sign out everywhere").destructive();
+    let everywhere = everywhere.asks(questions::SIGN_OUT_MYSELF);
     view! {
         <section class="panel" aria-labelledby="sessions">
             <div class="panel-head">

@@ -5,6 +5,7 @@ mod bulk;
 mod directory_sync;
 mod mappings;
 
+use app::questions;
 use axum::response::Response;
 
 pub use self::bulk::act_on_many;
@@ -36,14 +37,10 @@ pub async fn disable_user(RowId(id): RowId, request: ActRequest) -> Result<Respo
         return request.run(Act::Disable { user_id: id.clone() }, &user_path(&id)).await;
     }
     request.confirm(&Question {
-        title: "Disable this user?",
+        title: questions::DISABLE.title,
         target: target(&user),
         lists: &[],
-        consequences: &[
-            "Their sessions end at once, on every device.",
-            "The tokens that this application holds for them are forgotten.",
-            "They cannot sign in here until somebody enables them again.",
-        ],
+        consequences: questions::DISABLE.consequences,
         action: &format!("/admin/users/{id}/disable"),
         fields: &[],
         button: "Disable",
@@ -70,14 +67,10 @@ pub async fn sign_out_user(RowId(id): RowId, request: ActRequest) -> Result<Resp
         return request.run(Act::SignOut { user_id: id.clone() }, &user_path(&id)).await;
     }
     request.confirm(&Question {
-        title: "Sign this user out everywhere?",
+        title: questions::SIGN_OUT.title,
         target: target(&user),
         lists: &[],
-        consequences: &[
-            "Their sessions end at once, on every device.",
-            "The tokens that this application holds for them are forgotten.",
-            "They may sign in again.",
-        ],
+        consequences: questions::SIGN_OUT.consequences,
         action: &format!("/admin/users/{id}/sign-out"),
         fields: &[],
         button: "Sign out",
@@ -114,10 +107,10 @@ pub async fn change_role(RowId(id): RowId, request: ActRequest) -> Result<Respon
             request.run(Act::RevokeRole { user_id: id.clone(), role }, &user_path(&id)).await
         }
         "revoke" => request.confirm(&Question {
-            title: "Revoke this role?",
+            title: questions::REVOKE.title,
             target: target(&user),
             lists: &[],
-            consequences: &["They lose the role at their next request, also where they are signed in now."],
+            consequences: questions::REVOKE.consequences,
             action: &format!("/admin/users/{id}/roles"),
             fields: &[("role", &role), ("action", "revoke")],
             button: "Revoke",
@@ -167,10 +160,10 @@ pub async fn forget_grant(RowId(id): RowId, request: ActRequest) -> Result<Respo
     let user = User::find(&mut conn, &grant.user_id).await?.ok_or(AppError::NotFound)?;
     drop(conn);
     request.confirm(&Question {
-        title: "Forget these tokens?",
+        title: questions::FORGET.title,
         target: target(&user),
         lists: &[],
-        consequences: &["Nothing is fetched for them until they sign in again.", "They stay signed in."],
+        consequences: questions::FORGET.consequences,
         action: &format!("/admin/grants/{id}/forget"),
         fields: &[],
         button: "Forget",

@@ -16,7 +16,7 @@ use leptos::nonce::Nonce as LeptosNonce;
 use leptos::prelude::{provide_context, use_context};
 use leptos_axum::{LeptosRoutes as _, ResponseOptions, generate_route_list};
 
-use crate::assets::{favicon_url, stylesheet_url};
+use crate::assets::{favicon_url, islands_url, stylesheet_url};
 use crate::backend::ServerBackend;
 use crate::cookies;
 use crate::error::AppError;
@@ -100,6 +100,7 @@ fn page_context(state: &AppState, parts: &Parts, viewer: Option<&CurrentUser>) -
         theme: cookies::theme(&parts.headers),
         stylesheet_url: stylesheet_url().to_owned(),
         favicon_url: favicon_url().to_owned(),
+        islands_url: islands_url().map(str::to_owned),
         graph_enabled: state.graph.is_some(),
         now: graph_sync::rfc3339(state.shared_now()),
     }

@@ -38,3 +38,12 @@ export async function startSignIn(page, persona) {
   const goOn = page.getByRole('button', { name: 'Continue', exact: true });
   if (await goOn.isVisible()) await goOn.click();
 }
+
+/** Whether the server under test holds the islands. */
+export const ISLANDS = process.env.ISLANDS === 'on';
+
+/** Waits until the islands of the page have come to life, where there are any. */
+export async function alive(page) {
+  if (!ISLANDS) return;
+  await page.locator('html[data-islands="alive"]').waitFor({ state: 'attached' });
+}

@@ -19,6 +19,7 @@ use crate::components::table::{headers, table};
 use crate::components::time::Now;
 use crate::model::{GroupRow, RoleGrant, SessionRow, UserDetail, UserStatus};
 use crate::query::parameter;
+use crate::questions;
 
 /// The role whose loss locks its holder out of these pages.
 const ADMIN_ROLE: &str = "admin";
@@ -113,9 +114,11 @@ fn acts(user: &UserDetail) -> AnyView {
             .into_any();
     }
     let path = |act: &str| format!("/admin/users/{}/{act}", user.row.id);
-    let sign_out = Act::new(path("sign-out"), "Sign out everywhere").on(known_as(user));
+    let sign_out = Act::new(path("sign-out"), "Sign out everywhere").on(known_as(user)).asks(questions::SIGN_OUT);
     let switch = match user.row.status {
-        UserStatus::Active => Act::new(path("disable"), "Disable").on(known_as(user)).destructive(),
+        UserStatus::Active => {
+            Act::new(path("disable"), "Disable").on(known_as(user)).destructive().asks(questions::DISABLE)
+        }
         UserStatus::Disabled => Act::new(path("enable"), "Enable").on(known_as(user)),
     };
     view! { <div class="acts">{sign_out.view()}{switch.view()}</div> }.into_any()
@@ -240,7 +243,7 @@ fn role_act(user: &UserDetail, role: &RoleGrant) -> Option<Act> {
         .on(&format!("role {} of {}", role.role, known_as(user)))
         .with("role", role.role.clone())
         .with("action", action);
-    let act = if role.from_here { act.destructive() } else { act };
+    let act = if role.from_here { act.destructive().asks(questions::REVOKE) } else { act };
     (is_open && !locks_out).then_some(act)
 }
 
