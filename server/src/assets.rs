@@ -1,4 +1,4 @@
-//! The static files: style sheet, favicon and [`islands`], inside the binary. Mark and hue come from [`app::brand`].
+//! The static files: style sheet, favicon and `islands`, inside the binary. Mark and hue come from [`app::brand`].
 //!
 //! Their URLs carry a hash of their contents, so that browsers keep them for a year and still see
 //! each change at once. A debug build reads the files from `style/` at each request, if the
