@@ -26,7 +26,7 @@ const OTHER_VARIABLES: [&str; 11] = [
 ];
 
 /// What shell blocks may call besides the server and scripts of this repository.
-const TOOLS: [&str; 14] = [
+const TOOLS: [&str; 15] = [
     "az",
     "cargo",
     "cd",
@@ -38,6 +38,7 @@ const TOOLS: [&str; 14] = [
     "git",
     "install",
     "kubectl",
+    "rustup",
     "sqlite3",
     "systemctl",
     "watchexec",
