@@ -1,4 +1,4 @@
-//! Puts the islands into a release build, as far as `app/build-islands` or `cargo leptos build` has built them.
+//! Puts the islands into a release build, as far as `app/build-islands` has built them.
 //!
 //! Debug builds read them when they start: they need not be built anew with them.
 
@@ -7,7 +7,7 @@ use std::{env, fs, io};
 
 /// Where both tools put them, relative to this crate.
 const SITE: &str = "../target/site/pkg";
-/// The names that wasm-bindgen and `cargo leptos` give the module.
+/// The names that wasm-bindgen and cargo-leptos give the module.
 const MODULES: [&str; 2] = ["app_bg.wasm", "app.wasm"];
 
 fn main() -> io::Result<()> {
