@@ -22,14 +22,15 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 /// How often a starting server is asked.
 const START_POLL: Duration = Duration::from_millis(50);
 
-/// Both projects put their binary at the same place of the shared target directory.
+/// The projects put what they build at the same places of the shared target directory, and Cargo's own lock on it ends
+/// before documentation tests begin.
 static TARGET: Mutex<()> = Mutex::new(());
 
 #[test]
 fn a_sqlite_project_builds_passes_its_tests_and_boots() {
     let project = project("generated-sqlite", "sqlite");
     let binary = build(&project);
-    cargo(&project, &["test", "--workspace", "--locked"]);
+    test(&project);
     let data = tempfile::tempdir().unwrap();
     boot(&binary, &format!("sqlite://{}/app.db", data.path().display()));
 }
@@ -79,6 +80,12 @@ fn build(project: &Path) -> PathBuf {
     let binary = project.join("server-under-test");
     fs::copy(target_directory().join("debug/server"), &binary).unwrap();
     binary
+}
+
+/// Runs the project's own tests.
+fn test(project: &Path) {
+    let _guard = TARGET.lock().unwrap();
+    cargo(project, &["test", "--workspace", "--locked"]);
 }
 
 fn cargo(project: &Path, arguments: &[&str]) {
