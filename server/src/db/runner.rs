@@ -15,6 +15,7 @@ use diesel_async::{AsyncConnection, TransactionManager as _};
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, ready};
 use tokio::runtime::Handle;
+use tokio::sync::oneshot;
 use tokio::task::{JoinError, JoinHandle, block_in_place};
 
 use super::DbConn;
@@ -35,10 +36,7 @@ impl SpawnBlocking for Runner {
     ) -> BoxFuture<'a, Result<R, Box<dyn Error + Send + Sync>>> {
         match self {
             Self::Here => ready(Ok(task())).boxed(),
-            Self::Beside => {
-                let work = Finishing { handle: Handle::current(), task: tokio::task::spawn_blocking(task) };
-                work.map(|done| done.map_err(Into::into)).boxed()
-            }
+            Self::Beside => beside(task),
         }
     }
 
@@ -47,22 +45,37 @@ impl SpawnBlocking for Runner {
     }
 }
 
-/// Work that is waited for even when nobody wants its result any more: until it has ended, its
-/// connection must not go back to the pool.
-struct Finishing<R> {
-    handle: Handle,
-    task: JoinHandle<R>,
+/// Does `task` on a thread for blocking work. Every query is a type of its own, so the runtime is handed a box: otherwise
+/// the compiler would make its whole machinery again for each of them.
+fn beside<'a, R: Send + 'static>(
+    task: impl FnOnce() -> R + Send + 'static,
+) -> BoxFuture<'a, Result<R, Box<dyn Error + Send + Sync>>> {
+    let (sender, mut receiver) = oneshot::channel();
+    let work: Box<dyn FnOnce() + Send> = Box::new(move || drop(sender.send(task())));
+    let work = Finishing { handle: Handle::current(), task: tokio::task::spawn_blocking(work) };
+    async move {
+        work.await?;
+        Ok(receiver.try_recv()?)
+    }
+    .boxed()
 }
 
-impl<R> Future for Finishing<R> {
-    type Output = Result<R, JoinError>;
+/// Work that is waited for even when nobody wants its result any more: until it has ended, its
+/// connection must not go back to the pool.
+struct Finishing {
+    handle: Handle,
+    task: JoinHandle<()>,
+}
+
+impl Future for Finishing {
+    type Output = Result<(), JoinError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut self.task).poll(context)
     }
 }
 
-impl<R> Drop for Finishing<R> {
+impl Drop for Finishing {
     fn drop(&mut self) {
         if !self.task.is_finished() {
             // Its outcome is of no interest, only its end.
