@@ -13,7 +13,7 @@ use crate::pages::{home, not_found, profile};
 ///
 /// All pages render in `Async` mode: complete, with the right status, before the first byte.
 #[component]
-pub fn App() -> impl IntoView {
+pub fn App() -> AnyView {
     provide_meta_context();
     view! {
         <Router>
@@ -31,4 +31,5 @@ pub fn App() -> impl IntoView {
             </FlatRoutes>
         </Router>
     }
+    .into_any()
 }

@@ -14,7 +14,7 @@ use crate::routes::App;
 /// `HydrationScripts`, which would be in every page anew, under names without a hash, and has the browser preload a
 /// module without the nonce that our policy asks for.
 #[must_use]
-pub fn shell() -> impl IntoView {
+pub fn shell() -> AnyView {
     let page = page_context();
     let islands = page.islands_url.clone();
     let islands = islands.map(|url| view! { <script type="module" nonce=use_nonce() src=url></script> });
@@ -36,6 +36,7 @@ pub fn shell() -> impl IntoView {
             </body>
         </html>
     }
+    .into_any()
 }
 
 /// The value of `data-theme`, which the style sheet looks at, and of the form field `theme`.

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use leptos::prelude::*;
+use leptos::tachys::html::InertElement;
 
 use crate::backend::PageError;
 use crate::status::ResponseStatus;
@@ -13,7 +14,7 @@ pub(crate) fn loaded<T: 'static>(
     data: impl Future<Output = Result<T, PageError>> + Send + 'static,
     render: fn(T) -> AnyView,
 ) -> AnyView {
-    Suspend::new(async move { data.await.map_or_else(failed, render) }).into_any()
+    Suspend::new(async move { written(data.await.map_or_else(failed, render)) }).into_any()
 }
 
 /// The same for a page whose heading is part of the data: the message has the heading then.
@@ -21,7 +22,12 @@ pub(crate) fn loaded_page<T: 'static>(
     data: impl Future<Output = Result<T, PageError>> + Send + 'static,
     render: fn(T) -> AnyView,
 ) -> AnyView {
-    Suspend::new(async move { data.await.map_or_else(failed_page, render) }).into_any()
+    Suspend::new(async move { written(data.await.map_or_else(failed_page, render)) }).into_any()
+}
+
+/// The HTML of a view that waits for nothing more: the steps of a tree that could are many times the work of writing it.
+fn written(view: AnyView) -> InertElement {
+    InertElement::new(view.to_html())
 }
 
 /// A message under the heading of a page, and the status of the response.
