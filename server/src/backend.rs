@@ -108,7 +108,7 @@ impl ServerBackend {
             name: user.name().to_owned(),
             email: user.email.clone(),
             user_type: user_type(user),
-            has_photo: self.state.graph.is_some() && GraphCache::has_photo(&mut conn, &user.id).await?,
+            has_photo: self.state.graph.is_some() && graph.iter().any(GraphCache::is_photo),
             claims: claim_facts(&user.claims),
             realm: user.realm.clone(),
             subject: user.subject.clone(),

@@ -38,14 +38,14 @@ pub fn spawn(state: &AppState, user: &User) -> Option<JoinHandle<()>> {
     }))
 }
 
-/// The kept parts (`me`, `manager`) of a person. When nothing is kept yet, waits some seconds for
+/// The kept parts of a person, as [`GraphCache::list`] has them. When nothing is kept yet, waits some seconds for
 /// Graph; when it is old, fetches it again behind the page.
 ///
 /// # Errors
 /// [`DbError`].
 pub async fn kept(state: &AppState, user: &User) -> Result<Vec<GraphCache>, DbError> {
     let mut conn = state.db.read().await?;
-    let parts = GraphCache::list_texts(&mut conn, &user.id).await?;
+    let parts = GraphCache::list(&mut conn, &user.id).await?;
     drop(conn);
     let now = state.shared_now();
     let is_fresh = |part: &GraphCache| part.problem.is_empty() && now - part.fetched_at < FRESH_FOR;
@@ -57,7 +57,7 @@ pub async fn kept(state: &AppState, user: &User) -> Result<Vec<GraphCache>, DbEr
         // Late or failed: the page says so, and the next view shows what has come by then.
         let _ = tokio::time::timeout(FIRST_WAIT, fetching).await;
         let mut conn = state.db.conn().await?;
-        return Ok(GraphCache::list_texts(&mut conn, &user.id).await?);
+        return Ok(GraphCache::list(&mut conn, &user.id).await?);
     }
     Ok(parts)
 }

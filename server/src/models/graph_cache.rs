@@ -1,11 +1,14 @@
 //! What Microsoft Graph said last about a user, with its age.
 
 use chrono::NaiveDateTime;
+use diesel::dsl::case_when;
 use diesel::prelude::*;
 use diesel_async::RunQueryDsl;
 
 use crate::db::DbConn;
 use crate::db::schema::graph_cache;
+
+const PHOTO: &str = "photo";
 
 /// One part of what Graph knows about a user.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
@@ -67,16 +70,24 @@ impl GraphCache {
         graph_cache::table.find((user_id, part)).select(Self::as_select()).first(conn).await.optional()
     }
 
-    /// All parts but the photo, which is large and has a route of its own.
+    /// All parts; the photo, which is large and has a route of its own, without its bytes.
     ///
     /// # Errors
     /// From the database.
-    pub async fn list_texts(conn: &mut DbConn, user_id: &str) -> QueryResult<Vec<Self>> {
+    pub async fn list(conn: &mut DbConn, user_id: &str) -> QueryResult<Vec<Self>> {
+        use graph_cache::{body, content_type, fetched_at, part, problem, tried_at};
+        let text = case_when(part.ne(PHOTO), body).otherwise(Vec::new());
         graph_cache::table
-            .filter(graph_cache::user_id.eq(user_id).and(graph_cache::part.ne("photo")))
-            .select(Self::as_select())
+            .filter(graph_cache::user_id.eq(user_id))
+            .select((graph_cache::user_id, part, content_type, text, problem, fetched_at, tried_at))
             .load(conn)
             .await
+    }
+
+    /// Whether it is a photo, instead of the answer that there is none.
+    #[must_use]
+    pub fn is_photo(&self) -> bool {
+        self.part == PHOTO && !self.content_type.is_empty()
     }
 
     /// Whether a photo is cached.
@@ -84,7 +95,7 @@ impl GraphCache {
     /// # Errors
     /// From the database.
     pub async fn has_photo(conn: &mut DbConn, user_id: &str) -> QueryResult<bool> {
-        let photo = graph_cache::table.find((user_id, "photo")).filter(graph_cache::content_type.ne(""));
+        let photo = graph_cache::table.find((user_id, PHOTO)).filter(graph_cache::content_type.ne(""));
         diesel::select(diesel::dsl::exists(photo)).get_result(conn).await
     }
 }
