@@ -23,7 +23,7 @@ pub fn start() -> Telemetry {
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match cfg!(debug_assertions) {
         true => lines.boxed(),
-        false => lines.json().flatten_event(true).boxed(),
+        false => lines.json().flatten_event(true).with_span_list(false).boxed(),
     };
     let telemetry = Telemetry::start();
     let subscriber = tracing_subscriber::registry().with(filter).with(lines);
