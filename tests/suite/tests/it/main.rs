@@ -30,6 +30,7 @@ mod navigation;
 mod operations;
 mod other_apis;
 mod profile;
+mod queries;
 mod refreshing;
 mod requirements;
 mod role_mappings;

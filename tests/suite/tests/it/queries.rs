@@ -1,0 +1,73 @@
+//! How many queries a page costs: the session with its person, whether there is a photo, and then the page's own data.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use diesel::connection::InstrumentationEvent;
+use diesel_async::AsyncConnection as _;
+use futures_util::future::join_all;
+use suite::TestApp;
+
+/// Queries of a page before its own data: one look-up of the session and its person, one of the photo for the top bar.
+const FRAME: u32 = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_asks_at_most_twice_before_its_own_data() {
+    let app = TestApp::start().await;
+    let browser = app.sign_in("admin").await;
+    // The first view waits for Graph, and each list is counted once in a while.
+    for (path, _) in PAGES {
+        browser.get(path).await.assert_status(200);
+    }
+    app.settle().await;
+    let queries = count_queries(&app).await;
+    let mut counted = Vec::new();
+    for (path, _) in PAGES {
+        queries.store(0, Ordering::SeqCst);
+        browser.get(path).await.assert_status(200);
+        counted.push((path, queries.load(Ordering::SeqCst)));
+    }
+    assert_eq!(counted, PAGES.map(|(path, own)| (path, FRAME + own)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_sign_in_page_asks_nothing() {
+    let app = TestApp::start().await;
+    let queries = count_queries(&app).await;
+    app.browser().get("/auth/sign-in").await.assert_status(200);
+    assert_eq!(queries.load(Ordering::SeqCst), 0);
+}
+
+/// Pages with the number of queries for what they show.
+const PAGES: [(&str, u32); 8] = [
+    ("/", 0),
+    // Graph, sessions, grants, groups, role mappings, app roles, roles.
+    ("/profile", 7),
+    // The people, their sessions, the names of all roles.
+    ("/admin/users", 3),
+    ("/admin/sessions", 1),
+    ("/admin/grants", 1),
+    ("/admin/audit", 1),
+    // The groups, the role mappings and the names of their groups, the names of all roles.
+    ("/admin/groups", 6),
+    // Good and failed sign-ins of today and yesterday, events, sessions, grants in three states.
+    ("/admin", 9),
+];
+
+/// Counts what every connection of the application is asked from now on.
+async fn count_queries(app: &TestApp) -> Arc<AtomicU32> {
+    let count = Arc::new(AtomicU32::new(0));
+    let status = app.state.db.status();
+    let size = |pool: usize| status.get(pool).map_or(0, |(_, pool)| pool.max_size);
+    let main = join_all((0..size(0)).map(|_| app.state.db.conn())).await;
+    let readers = join_all((0..size(1)).map(|_| app.state.db.read())).await;
+    for conn in main.into_iter().chain(readers) {
+        let count = count.clone();
+        conn.expect("a connection").set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            if matches!(event, InstrumentationEvent::StartQuery { .. }) {
+                count.fetch_add(1, Ordering::SeqCst);
+            }
+        });
+    }
+    count
+}
