@@ -62,17 +62,42 @@ async fn ask_until(address: SocketAddr, page: Page, end: Instant) -> Result<u32>
     Ok(answers)
 }
 
-/// The 99th percentile of `count` answers, one at a time.
-pub async fn p99(address: SocketAddr, page: &Page, count: usize) -> Result<Duration> {
-    let request = page.request(address);
-    let mut connection = Connection::open(address).await?;
-    let mut times = Vec::with_capacity(count);
+/// The 99th percentiles of `count` answers each, one at a time, from two servers in turn: what else the machine does meets
+/// both alike.
+pub async fn p99s(questions: [(SocketAddr, Page); 2], count: usize) -> Result<[Duration; 2]> {
+    let [left, right] = questions;
+    let (mut left, mut right) = (Asked::new(left, count).await?, Asked::new(right, count).await?);
     for _ in 0..count {
-        let begin = Instant::now();
-        let answer = connection.send(&request).await?;
-        times.push(begin.elapsed());
-        ensure!(answer.status == 200, "{} answered {}", page.path, answer.status);
+        left.ask().await?;
+        right.ask().await?;
     }
-    times.sort();
-    Ok(times[(count * 99).div_ceil(100) - 1])
+    Ok([left.p99(), right.p99()])
+}
+
+/// A page of one server and how long its answers took.
+struct Asked {
+    page: Page,
+    request: Vec<u8>,
+    connection: Connection,
+    times: Vec<Duration>,
+}
+
+impl Asked {
+    async fn new((address, page): (SocketAddr, Page), count: usize) -> Result<Self> {
+        let connection = Connection::open(address).await?;
+        Ok(Self { request: page.request(address), page, connection, times: Vec::with_capacity(count) })
+    }
+
+    async fn ask(&mut self) -> Result<()> {
+        let begin = Instant::now();
+        let answer = self.connection.send(&self.request).await?;
+        self.times.push(begin.elapsed());
+        ensure!(answer.status == 200, "{} answered {}", self.page.path, answer.status);
+        Ok(())
+    }
+
+    fn p99(mut self) -> Duration {
+        self.times.sort();
+        self.times[(self.times.len() * 99).div_ceil(100) - 1]
+    }
 }

@@ -62,14 +62,10 @@ impl Bench {
         let start = self.start_time(&emulator).await?;
         let server = self.server(&emulator).await?;
         let rates = self.rates(&server, &cookie).await?;
-        let usual = latencies(server.address, &cookie, self.answers).await?;
         let sign_ins = self.sign_ins(server.address, emulator.address).await?;
         let resident = server.resident()?;
         drop(server);
-
-        seed::users(&self.database(), self.many_users)?;
-        let server = self.server(&emulator).await?;
-        let many = latencies(server.address, &cookie, self.answers).await?;
+        let latencies = self.latencies(&emulator, &cookie).await?;
         Ok(Report {
             machine: machine()?,
             method: self.method(),
@@ -79,7 +75,7 @@ impl Bench {
             rates,
             sign_ins,
             resident,
-            latencies: compared(usual, many),
+            latencies,
         })
     }
 
@@ -97,6 +93,24 @@ impl Bench {
 
     async fn server(&self, emulator: &Program) -> Result<Program> {
         programs::server(&self.binaries, &self.database(), emulator).await
+    }
+
+    /// Each page of two servers whose databases differ in the number of users alone.
+    async fn latencies(&self, emulator: &Program, cookie: &str) -> Result<Vec<Latency>> {
+        let large = self.folder.path().join("large.db");
+        seed::copy(&self.database(), &large)?;
+        seed::users(&large, self.many_users)?;
+        let usual = self.server(emulator).await?;
+        let many = programs::server(&self.binaries, &large, emulator).await?;
+        let mut latencies = Vec::new();
+        let paths = (paths(usual.address, cookie).await?, paths(many.address, cookie).await?);
+        for ((name, usual_path), (_, many_path)) in paths.0.into_iter().zip(paths.1) {
+            let page = |path| Page { name: "list", path, cookie: cookie.into(), marker: "" };
+            let questions = [(usual.address, page(usual_path)), (many.address, page(many_path))];
+            let [usual, many] = load::p99s(questions, self.answers).await?;
+            latencies.push(Latency { name, usual, many });
+        }
+        Ok(latencies)
     }
 
     async fn start_time(&self, emulator: &Program) -> Result<Duration> {
@@ -156,8 +170,8 @@ fn pages(cookie: &str) -> [(Page, &'static str); 3] {
     ]
 }
 
-/// First, middle and last page, each sort, each filter, a search.
-async fn latencies(address: SocketAddr, cookie: &str, answers: usize) -> Result<Vec<(String, Duration)>> {
+/// First, middle and last page, each sort, each filter, searches, the other lists: name and path.
+async fn paths(address: SocketAddr, cookie: &str) -> Result<Vec<(String, String)>> {
     let mut paths: Vec<(String, String)> = vec![
         ("first page".into(), "/admin/users".into()),
         ("middle page".into(), middle_page(address, cookie).await?),
@@ -178,12 +192,7 @@ async fn latencies(address: SocketAddr, cookie: &str, answers: usize) -> Result<
     for list in ["sessions", "groups", "grants", "audit"] {
         paths.push((list.into(), format!("/admin/{list}")));
     }
-    let mut latencies = Vec::new();
-    for (name, path) in paths {
-        let page = Page { name: "users", path, cookie: cookie.into(), marker: "" };
-        latencies.push((name, load::p99(address, &page, answers).await?));
-    }
-    Ok(latencies)
+    Ok(paths)
 }
 
 /// The page half-way in order of user names: those of [`seed::users`] are spread evenly.
@@ -203,10 +212,6 @@ async fn middle_page(address: SocketAddr, cookie: &str) -> Result<String> {
 fn next_link(html: &str) -> Option<String> {
     let anchor = html.split("<a ").find(|rest| rest.split('>').next().unwrap_or_default().contains("rel=\"next\""))?;
     Some(anchor.split_once("href=\"")?.1.split('"').next()?.replace("&amp;", "&"))
-}
-
-fn compared(usual: Vec<(String, Duration)>, many: Vec<(String, Duration)>) -> Vec<Latency> {
-    usual.into_iter().zip(many).map(|((name, usual), (_, many))| Latency { name, usual, many }).collect()
 }
 
 fn machine() -> Result<String> {

@@ -98,8 +98,8 @@ impl Report {
     fn write_latencies(&self, text: &mut String) {
         let _ = write!(
             text,
-            "\n## The list of users at size\n\n99th percentile in milliseconds, one request at a time, 50 rows a page. \
-             The list is paged by key, so that it\nstays flat: the goal is at most twice the time.\n\n\
+            "\n## The list of users at size\n\n99th percentile in milliseconds, one request at a time from two servers in \
+             turn, 50 rows a page. The list is\npaged by key, so that it stays flat: the goal is at most twice the time.\n\n\
              | page | 10,000 users | {} users | ratio |\n|---|---:|---:|---:|\n",
             self.many_users
         );
