@@ -48,12 +48,15 @@ pub async fn kept(state: &AppState, user: &User) -> Result<Vec<GraphCache>, DbEr
     let parts = GraphCache::list(&mut conn, &user.id).await?;
     drop(conn);
     let now = state.shared_now();
+    // What is asked for again, and waited for, is what the page tells; the photo comes along.
+    let is_first_view = !parts.iter().any(GraphCache::is_text);
     let is_fresh = |part: &GraphCache| part.problem.is_empty() && now - part.fetched_at < FRESH_FOR;
-    if parts.iter().any(|part| is_fresh(part) || now - part.tried_at < RETRY_AFTER) {
+    let will_do = |part: &GraphCache| is_fresh(part) || now - part.tried_at < RETRY_AFTER;
+    if parts.iter().any(|part| part.is_text() && will_do(part)) {
         return Ok(parts);
     }
     let fetching = spawn(state, user);
-    if let Some(fetching) = fetching.filter(|_| parts.is_empty()) {
+    if let Some(fetching) = fetching.filter(|_| is_first_view) {
         // Late or failed: the page says so, and the next view shows what has come by then.
         let _ = tokio::time::timeout(FIRST_WAIT, fetching).await;
         let mut conn = state.db.conn().await?;

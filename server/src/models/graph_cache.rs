@@ -84,6 +84,12 @@ impl GraphCache {
             .await
     }
 
+    /// Whether it is told in words: all but the photo.
+    #[must_use]
+    pub fn is_text(&self) -> bool {
+        self.part != PHOTO
+    }
+
     /// Whether it is a photo, instead of the answer that there is none.
     #[must_use]
     pub fn is_photo(&self) -> bool {

@@ -27,6 +27,24 @@ async fn with_graph_down_the_profile_says_so_and_keeps_what_was_known() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_graph_refused_is_asked_for_again_though_the_photo_came() {
+    let app = TestApp::start().await;
+    for endpoint in [Endpoint::Me, Endpoint::Manager] {
+        app.emulator.control().fault(endpoint, Fault::respond(403, ""));
+    }
+    let browser = app.sign_in("admin").await;
+    app.settle().await;
+    let profile = browser.get("/profile").await;
+    assert!(!profile.body.contains("IT Administrator"));
+    browser.get("/profile/photo").await.assert_status(200);
+    app.emulator.control().clear_faults();
+    app.advance(61);
+    browser.get("/profile").await;
+    app.settle().await;
+    browser.get("/profile").await.assert_text("IT Administrator");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn v_10_1_1_no_page_and_no_row_holds_a_token_in_clear() {
     let app = TestApp::start().await;
     let browser = app.sign_in("admin").await;
