@@ -8,12 +8,13 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::Request;
 use entra_emulator::{Emulator, Options};
+use futures_util::future::{join, join_all};
 use server::clock::Clock;
 use server::config::Config;
 use server::config::build::{Build, Database, Tenancy};
 use server::config::dotenv::Environment;
 use server::config::settings::Settings;
-use server::db::migrate;
+use server::db::{Conn, DbError, migrate};
 use server::hooks::SyncHooks;
 use server::models::{AuditEvent, AuditFilter, Grant, User};
 use server::state::AppState;
@@ -378,6 +379,20 @@ impl TestApp {
         let mut users = self.db_users(upn).await;
         assert_eq!(users.len(), 1, "one user {upn}");
         users.remove(0)
+    }
+
+    /// Every connection that writes, and every one for short reads, which PostgreSQL has none of.
+    ///
+    /// # Panics
+    /// When one of them is not free in time.
+    pub async fn db_connections(&self) -> (Vec<Conn>, Vec<Conn>) {
+        let db = &self.state.db;
+        let sizes: Vec<usize> = db.status().iter().map(|(_, pool)| pool.max_size).collect();
+        let size = |pool: usize| sizes.get(pool).copied().unwrap_or_default();
+        let (writers, readers) =
+            join(join_all((0..size(0)).map(|_| db.conn())), join_all((0..size(1)).map(|_| db.read()))).await;
+        let open = |conns: Vec<_>| conns.into_iter().map(|conn: Result<Conn, DbError>| conn.expect("a connection"));
+        (open(writers).collect(), open(readers).collect())
     }
 
     /// All users that a search for `q` finds.

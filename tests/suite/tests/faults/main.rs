@@ -334,10 +334,8 @@ async fn f_21_a_killed_instance_leaves_a_sound_file() {
 /// Runs `sql`, a setting of the connection, on every connection that writes.
 #[cfg(feature = "sqlite")]
 async fn set_on_all_connections(app: &TestApp, sql: &str) {
-    let size = app.state.db.status()[0].1.max_size;
-    let all = futures_util::future::join_all((0..size).map(|_| app.state.db.conn())).await;
-    for conn in all {
-        diesel::sql_query(sql).execute(&mut conn.expect("a connection")).await.expect("a setting");
+    for mut conn in app.db_connections().await.0 {
+        diesel::sql_query(sql).execute(&mut conn).await.expect("a setting");
     }
 }
 

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::connection::InstrumentationEvent;
 use diesel_async::AsyncConnection as _;
-use futures_util::future::join_all;
 use suite::TestApp;
 
 /// Queries of a page before its own data: one look-up of the session and its person, one of the photo for the top bar.
@@ -57,13 +56,10 @@ const PAGES: [(&str, u32); 8] = [
 /// Counts what every connection of the application is asked from now on.
 async fn count_queries(app: &TestApp) -> Arc<AtomicU32> {
     let count = Arc::new(AtomicU32::new(0));
-    let status = app.state.db.status();
-    let size = |pool: usize| status.get(pool).map_or(0, |(_, pool)| pool.max_size);
-    let main = join_all((0..size(0)).map(|_| app.state.db.conn())).await;
-    let readers = join_all((0..size(1)).map(|_| app.state.db.read())).await;
-    for conn in main.into_iter().chain(readers) {
+    let (writers, readers) = app.db_connections().await;
+    for mut conn in writers.into_iter().chain(readers) {
         let count = count.clone();
-        conn.expect("a connection").set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
             if matches!(event, InstrumentationEvent::StartQuery { .. }) {
                 count.fetch_add(1, Ordering::SeqCst);
             }
