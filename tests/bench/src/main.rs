@@ -103,8 +103,8 @@ impl Bench {
         let usual = self.server(emulator).await?;
         let many = programs::server(&self.binaries, &large, emulator).await?;
         let mut latencies = Vec::new();
-        let paths = (paths(usual.address, cookie).await?, paths(many.address, cookie).await?);
-        for ((name, usual_path), (_, many_path)) in paths.0.into_iter().zip(paths.1) {
+        let (usual_paths, many_paths) = (paths(usual.address, cookie).await?, paths(many.address, cookie).await?);
+        for ((name, usual_path), (_, many_path)) in usual_paths.into_iter().zip(many_paths) {
             let page = |path| Page { name: "list", path, cookie: cookie.into(), marker: "" };
             let questions = [(usual.address, page(usual_path)), (many.address, page(many_path))];
             let [usual, many] = load::p99s(questions, self.answers).await?;
