@@ -20,9 +20,7 @@ use crate::{Browser, TestApp};
 /// start, which goes on from there. What is due for one is then due for the other, whatever the machine's clock says.
 const STARTED_AT: &str = "SUITE_INSTANCE_STARTED_AT";
 /// Nothing that a test waits for takes this long, on the slowest of machines.
-pub const PATIENCE: Duration = Duration::from_secs(180);
-/// How often [`until`] looks.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The test that is an instance's process.
 const TEST: &str = "the_process_of_an_instance";
 
@@ -54,19 +52,17 @@ pub fn serve_if_instance() -> bool {
     true
 }
 
-/// Waits until `condition` holds, which another process brings about; `what` says it in words. It counts looks, not the
-/// time: where the whole machine stands still for a while, the other process did as well.
+/// Waits until `condition` holds, which another process brings about; `what` says it in words.
 ///
 /// # Panics
-/// When it does not hold after the looks of [`PATIENCE`].
+/// When it does not hold after [`PATIENCE`].
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
-    for _ in 0..PATIENCE.as_millis() / LOOK_EVERY.as_millis() {
-        if condition() {
-            return;
+    let waited = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-    panic!("not within {PATIENCE:?}: {what}");
+    };
+    assert!(tokio::time::timeout(PATIENCE, waited).await.is_ok(), "not within {PATIENCE:?}: {what}");
 }
 
 fn program() -> Command {
