@@ -119,8 +119,7 @@ impl By {
 /// # Errors
 /// [`DbError`].
 pub async fn known_roles(state: &AppState, conn: &mut DbConn) -> Result<BTreeSet<String>, DbError> {
-    let mapped = role_mappings::rules(state, conn).await?.into_iter().map(|rule| rule.role);
-    Ok(mapped.chain([ADMIN.to_owned()]).collect())
+    Ok(role_mappings::grantable_roles(&role_mappings::rules(state, conn).await?))
 }
 
 /// Does it, in one transaction that runs to its end even if the caller goes away.

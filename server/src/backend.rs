@@ -15,7 +15,7 @@ use self::rows::{
     user_type,
 };
 use crate::acts::known_roles;
-use crate::config::{ProviderKind, admin_center};
+use crate::config::{ProviderKind, RoleRule, admin_center};
 use crate::consent::{self, READ_MANAGER};
 use crate::counts::Remembered;
 use crate::db::{Conn, DbError};
@@ -103,6 +103,7 @@ impl ServerBackend {
         let sessions = SessionRecord::list_by_user(&mut conn, &user.id, self.state.live_at()).await?;
         let grants = Grant::list_by_user(&mut conn, &user.id).await?;
         let groups = Group::list_by_user(&mut conn, &user.id).await?;
+        let rules = role_mappings::rules(&self.state, &mut conn).await?;
         Ok(Profile {
             upn: user.upn.clone(),
             name: user.name().to_owned(),
@@ -113,7 +114,7 @@ impl ServerBackend {
             realm: user.realm.clone(),
             subject: user.subject.clone(),
             synced_at: rfc3339(user.synced_at),
-            roles: self.role_grants(&mut conn, user, &groups).await?,
+            roles: self.role_grants(&mut conn, &rules, user, &groups).await?,
             groups: group_rows(groups),
             sessions: sessions.iter().map(|session| self.session_row(session, user)).collect(),
             grants: grants.iter().map(|grant| grant_row(grant, user)).collect(),
@@ -169,6 +170,7 @@ impl ServerBackend {
         let grants = Grant::list_by_user(&mut conn, &id).await?;
         let groups = Group::list_by_user(&mut conn, &id).await?;
         let history = AuditEvent::list_by_subject(&mut conn, &id, HISTORY).await?;
+        let rules = role_mappings::rules(&self.state, &mut conn).await?;
         Ok(UserDetail {
             row: user_row(&user, i64::try_from(sessions.len()).unwrap_or(i64::MAX)),
             is_self: viewer.user.id == user.id,
@@ -177,8 +179,8 @@ impl ServerBackend {
             directory_url: directory_url(&self.state, &user),
             provider_facts: provider_facts(&user),
             synced_at: rfc3339(user.synced_at),
-            roles: self.role_grants(&mut conn, &user, &groups).await?,
-            grantable_roles: known_roles(&self.state, &mut conn).await?.into_iter().collect(),
+            roles: self.role_grants(&mut conn, &rules, &user, &groups).await?,
+            grantable_roles: role_mappings::grantable_roles(&rules).into_iter().collect(),
             groups: group_rows(groups),
             sessions: sessions.iter().map(|session| self.session_row(session, &user)).collect(),
             grants: grants.iter().map(|grant| grant_row(grant, &user)).collect(),
@@ -249,7 +251,8 @@ impl ServerBackend {
         self.require_admin()?;
         let mut conn = self.conn().await?;
         let groups = Group::list(&mut conn, &id_after(after, "groups"), PAGE + 1).await?;
-        let rules = role_mappings::rules(&self.state, &mut conn).await?;
+        let added = RoleMapping::list(&mut conn).await?;
+        let rules = role_mappings::rules_with(&self.state, &added);
         let to_row = |(group, members): (Group, i64)| GroupRow {
             roles: roles_of_group(&rules, &group.object_id),
             object_id: group.object_id,
@@ -258,16 +261,16 @@ impl ServerBackend {
         };
         Ok(GroupPage {
             listing: listing(groups, |(group, _)| cursor("groups", String::new(), &group.id), to_row),
-            mappings: self.mapping_rows(&mut conn).await?,
-            roles: known_roles(&self.state, &mut conn).await?.into_iter().collect(),
+            mappings: self.mapping_rows(&mut conn, added).await?,
+            roles: role_mappings::grantable_roles(&rules).into_iter().collect(),
             memberships_kept: self.state.config.sync.mirror_groups,
         })
     }
 
-    async fn mapping_rows(&self, conn: &mut Conn) -> Answer<Vec<MappingRow>> {
+    async fn mapping_rows(&self, conn: &mut Conn, added: Vec<RoleMapping>) -> Answer<Vec<MappingRow>> {
         let of_setting = self.state.config.sync.role_mapping.iter().map(setting_mapping_row);
         let mut rows: Vec<MappingRow> = of_setting.collect();
-        rows.extend(RoleMapping::list(conn).await?.into_iter().map(mapping_row));
+        rows.extend(added.into_iter().map(mapping_row));
         let values = rows.iter().map(|row| row.value.to_lowercase()).collect();
         let names = Group::list_names(conn, values).await?;
         for row in &mut rows {
@@ -276,13 +279,18 @@ impl ServerBackend {
         Ok(rows)
     }
 
-    /// The roles of a user, each with why: the rules that fit their groups and app roles.
-    async fn role_grants(&self, conn: &mut Conn, user: &User, groups: &[Group]) -> Answer<Vec<RoleGrant>> {
-        let rules = role_mappings::rules(&self.state, conn).await?;
+    /// The roles of a user, each with why: those of `rules` that fit their groups and app roles.
+    async fn role_grants(
+        &self,
+        conn: &mut Conn,
+        rules: &[RoleRule],
+        user: &User,
+        groups: &[Group],
+    ) -> Answer<Vec<RoleGrant>> {
         let app_roles = list_app_roles(conn, &user.id).await?;
         let mut grants = role_grants(UserRole::list_by_user(conn, &user.id).await?);
         for grant in grants.iter_mut().filter(|grant| grant.from_provider) {
-            grant.provider_reasons = reasons(&rules, &grant.role, groups, &app_roles);
+            grant.provider_reasons = reasons(rules, &grant.role, groups, &app_roles);
         }
         Ok(grants)
     }

@@ -34,9 +34,20 @@ pub struct Effect {
 /// # Errors
 /// [`DbError`].
 pub async fn rules(state: &AppState, conn: &mut DbConn) -> Result<Vec<RoleRule>, DbError> {
-    let added = RoleMapping::list(conn).await?;
-    let added = added.into_iter().map(|mapping| RoleRule { value: mapping.value, role: mapping.role });
-    Ok(state.config.sync.role_mapping.iter().cloned().chain(added).collect())
+    Ok(rules_with(state, &RoleMapping::list(conn).await?))
+}
+
+/// The rules of the setting, then those of `added`, which the table holds.
+#[must_use]
+pub fn rules_with(state: &AppState, added: &[RoleMapping]) -> Vec<RoleRule> {
+    let added = added.iter().map(|mapping| RoleRule { value: mapping.value.clone(), role: mapping.role.clone() });
+    state.config.sync.role_mapping.iter().cloned().chain(added).collect()
+}
+
+/// The roles that can be granted here: `admin` and what `rules` give.
+#[must_use]
+pub fn grantable_roles(rules: &[RoleRule]) -> BTreeSet<String> {
+    rules.iter().map(|rule| rule.role.clone()).chain([ADMIN.to_owned()]).collect()
 }
 
 /// What the change would do now, to those who are known here; others feel it at their next sign-in.

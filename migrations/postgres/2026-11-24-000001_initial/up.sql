@@ -37,7 +37,7 @@ CREATE INDEX users_by_name ON users (name_fold, id);
 CREATE INDEX users_by_email ON users (email_fold, id);
 CREATE INDEX users_by_last_sign_in ON users (last_sign_in_at, id);
 CREATE INDEX users_by_created ON users (created_at, id);
-CREATE INDEX users_disabled ON users (id) WHERE status = 'disabled';
+CREATE INDEX users_disabled ON users (upn_fold, id) WHERE status = 'disabled';
 
 -- Search by trigrams, where this user may create the extension (a trusted one: whoever may create in the database may) and
 -- the server allows it (Azure: `azure.extensions`). Without it searching works, and reads every user. Later, by hand:

@@ -37,7 +37,7 @@ CREATE INDEX users_by_name ON users (name_fold, id);
 CREATE INDEX users_by_email ON users (email_fold, id);
 CREATE INDEX users_by_last_sign_in ON users (last_sign_in_at, id);
 CREATE INDEX users_by_created ON users (created_at, id);
-CREATE INDEX users_disabled ON users (id) WHERE status = 'disabled';
+CREATE INDEX users_disabled ON users (upn_fold, id) WHERE status = 'disabled';
 
 -- Search: the trigrams of names and addresses, kept in step by triggers. Keys of their own, since VACUUM may change the
 -- rowids of a table without an integer key. Only which user has which trigram is kept, neither text nor positions.

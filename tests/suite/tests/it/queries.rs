@@ -47,8 +47,8 @@ const PAGES: [(&str, u32); 8] = [
     ("/admin/sessions", 1),
     ("/admin/grants", 1),
     ("/admin/audit", 1),
-    // The groups, the role mappings and the names of their groups, the names of all roles.
-    ("/admin/groups", 6),
+    // The groups and their members, the role mappings and the names of their groups.
+    ("/admin/groups", 4),
     // Good and failed sign-ins of today and yesterday, events, sessions, grants in three states.
     ("/admin", 9),
 ];
