@@ -11,6 +11,8 @@ pub mod confirm;
 pub mod copy;
 #[expect(missing_docs, reason = "the macro makes a struct of the properties without any")]
 pub mod countdown;
+#[expect(missing_docs, reason = "the macro makes a struct of the properties without any")]
+pub mod suggestions;
 
 /// The module that starts them in a browser. The server puts the addresses of the other two files into it.
 pub const LOADER: &str = include_str!("islands/loader.js");

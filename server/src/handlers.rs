@@ -9,6 +9,7 @@ pub mod health;
 pub mod pages;
 pub mod profile;
 pub mod sign_out;
+pub mod suggestions;
 pub mod theme;
 
 use axum::extract::{FromRequestParts, Path};

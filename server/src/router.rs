@@ -7,7 +7,7 @@ use tower_sessions::{Expiry, SessionManagerLayer};
 
 use crate::config::ProviderKind;
 use crate::error::AppError;
-use crate::handlers::{admin, auth, csp_reports, export, health, pages, profile, sign_out, theme};
+use crate::handlers::{admin, auth, csp_reports, export, health, pages, profile, sign_out, suggestions, theme};
 use crate::middleware::security_headers::REPORTS;
 use crate::middleware::{self, FurtherOrigins, StackSettings, session_cookie};
 use crate::session_store::DieselStore;
@@ -34,6 +34,7 @@ pub fn build(state: AppState) -> Router {
         // Administrators.
         .route("/admin/users.csv", get(export::users))
         .route("/admin/audit.csv", get(export::audit))
+        .route("/admin/users/suggestions", get(suggestions::users))
         .route("/admin/users/{id}/enable", post(admin::enable_user))
         .route("/admin/users/{id}/sign-out", post(admin::sign_out_user))
         .route("/admin/sessions/{id}/end", post(admin::end_session))

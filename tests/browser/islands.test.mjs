@@ -90,6 +90,25 @@ test('a session is asked about before it ends', { timeout: 60_000, skip: !ISLAND
   await other.context().close();
 });
 
+test('a search is suggested people while it is typed, and Enter finds the one that is chosen', { timeout: 60_000, skip: !ISLANDS }, async () => {
+  await visit('admin', '/admin/users', async (page) => {
+    const field = page.getByRole('combobox', { name: 'Search' });
+    const suggested = () => page.locator('datalist option').evaluateAll((options) => options.map((option) => option.value));
+    assert.deepEqual(await suggested(), []);
+    await field.pressSequentially('member');
+    await page.locator('datalist option').nth(1).waitFor({ state: 'attached' });
+    const [first, second] = await suggested();
+    assert.match(first, /^member1@/);
+    assert.match(second, /^member2@/);
+    await field.fill(first);
+    await Promise.all([page.waitForNavigation(), field.press('Enter')]);
+    assert.equal(new URL(page.url()).searchParams.get('q'), first);
+    await page.getByRole('link', { name: 'Megan Bowen' }).waitFor();
+    await field.fill('');
+    await page.waitForFunction(() => document.querySelectorAll('datalist option').length === 0);
+  });
+});
+
 test('a page without islands fetches none of them', { timeout: 60_000, skip: !ISLANDS }, async () => {
   const page = await browser.newPage();
   const fetched = [];

@@ -16,6 +16,7 @@ use crate::components::status::user_type;
 use crate::components::table::{SortLink, Sorting, header, markup_table, sort_header};
 use crate::components::time::Now;
 use crate::format;
+use crate::islands::suggestions::Suggestions;
 use crate::model::{UserPage, UserQuery, UserRow, UserSort, UserStatus, UserType};
 use crate::query::{DEFAULT_PER_PAGE, sort_name, status_name, type_name};
 
@@ -129,7 +130,8 @@ fn search_form(query: &UserQuery, roles: &[String]) -> AnyView {
             <div class="field field-grow">
                 <label for="q">"Search"</label>
                 <input id="q" type="search" name="q" value=query.q.clone() maxlength="200" autocomplete="off"
-                    placeholder="Name, user name, e-mail or object id"/>
+                    list="suggestions" placeholder="Name, user name, e-mail or object id"/>
+                <Suggestions id="suggestions".to_owned() from="/admin/users/suggestions?q=".to_owned()/>
             </div>
             {select("status", "Status", status_options(query))}
             {select("role", "Role", role_options(query, roles))}

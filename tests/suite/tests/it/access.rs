@@ -106,6 +106,7 @@ const ROUTES: &[Route] = &[
     ("/admin/users", Admins, PAGE),
     ("/admin/users.csv", Admins, PAGE),
     ("/admin/audit.csv", Admins, PAGE),
+    ("/admin/users/suggestions", Admins, PAGE),
     ("/admin/users/bulk", Admins, &[("GET", 303, 303), ("HEAD", 400, 400), ("POST", 400, 400)]),
     ("/admin/users/{id}", Admins, NO_PAGE),
     ("/admin/sessions", Admins, PAGE),

@@ -101,3 +101,28 @@ async fn a_search_that_finds_few_reads_those_alone() {
     .await;
     assert!(plan.contains("SEARCH user_search_keys USING INTEGER PRIMARY KEY"), "{plan}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_is_suggested_the_first_of_the_list_as_text() {
+    let app = TestApp::start().await;
+    db_fill(&app, 12).await;
+    let hostile = "Zoë\n<script>\tZett";
+    app.emulator.control().change_persona("member1", |persona| persona.name = hostile.into());
+    app.sign_in("member1").await;
+    let admin = app.sign_in("admin").await;
+    let suggested = async |q: &str| admin.get(&format!("/admin/users/suggestions?q={q}")).await;
+
+    let answer = suggested("ser00").await;
+    assert!(answer.assert_status(200).header("content-type").starts_with("text/plain"));
+    assert!(answer.header("cache-control").contains("no-store"));
+    let lines: Vec<&str> = answer.body.lines().collect();
+    assert_eq!(lines.len(), 8, "{}", answer.body);
+    assert_eq!(lines.first(), Some(&"user0000@contoso.example\tName 0"));
+
+    let answer = suggested("member1").await;
+    assert_eq!(answer.body.lines().count(), 1, "a name has no lines: {}", answer.body);
+    assert_eq!(answer.body.matches('\t').count(), 1, "and no columns: {}", answer.body);
+    for nothing in ["", "%20", "nobody-is-called-this"] {
+        assert_eq!(suggested(nothing).await.assert_status(200).body, "", "{nothing:?}");
+    }
+}
