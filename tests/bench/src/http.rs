@@ -57,9 +57,10 @@ impl Connection {
             }
             self.read().await?;
         };
-        let end = self.read_body(head).await?;
+        let status = std::str::from_utf8(&self.buffer[9..12])?.parse().context("status")?;
+        // 204 No Content (RFC 9110, section 15.3.5).
+        let end = if status == 204 { head } else { self.read_body(head).await? };
         let (head, body) = (&self.buffer[..head], &self.buffer[head..end]);
-        let status = std::str::from_utf8(&head[9..12])?.parse().context("status")?;
         Ok(Answer { status, head, body })
     }
 

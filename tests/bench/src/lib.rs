@@ -1,8 +1,10 @@
-//! Load on a release build of the server and on a bare program.
+//! Load on release builds of the server and on a bare program.
 
+pub mod database;
 pub mod http;
 pub mod load;
+pub mod people;
 pub mod programs;
+pub mod refresh;
 pub mod report;
-pub mod seed;
 pub mod sign_in;

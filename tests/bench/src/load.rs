@@ -14,8 +14,6 @@ pub const CONNECTIONS: usize = 32;
 /// A request and how its answer is told from a wrong one.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// What the report calls it.
-    pub name: &'static str,
     /// Path with query.
     pub path: String,
     /// The `Cookie` header; may be empty.
@@ -33,13 +31,18 @@ impl Page {
     }
 }
 
-/// Answers a second over `duration`.
-pub async fn rate(address: SocketAddr, page: &Page, duration: Duration) -> Result<f64> {
+/// Answers a second over `duration`: of all instances together, each connection to one of them and asking for the pages
+/// in turn.
+pub async fn rate(instances: &[SocketAddr], pages: &[Page], duration: Duration) -> Result<f64> {
     let begin = Instant::now();
     let end = begin + duration;
     let mut workers = tokio::task::JoinSet::new();
-    for _ in 0..CONNECTIONS {
-        workers.spawn_local(ask_until(address, page.clone(), end));
+    for (number, address) in instances.iter().cycle().take(CONNECTIONS).enumerate() {
+        // Not all connections ask for the same page at the same time.
+        let mut pages = pages.to_vec();
+        let first = number % pages.len();
+        pages.rotate_left(first);
+        workers.spawn_local(ask_until(*address, pages, end));
     }
     let mut answers = 0;
     while let Some(done) = workers.join_next().await {
@@ -48,13 +51,16 @@ pub async fn rate(address: SocketAddr, page: &Page, duration: Duration) -> Resul
     Ok(f64::from(answers) / begin.elapsed().as_secs_f64())
 }
 
-async fn ask_until(address: SocketAddr, page: Page, end: Instant) -> Result<u32> {
-    let request = page.request(address);
-    let marker = Finder::new(page.marker);
+async fn ask_until(address: SocketAddr, pages: Vec<Page>, end: Instant) -> Result<u32> {
+    let question = |page| (page, Page::request(page, address), Finder::new(page.marker));
+    let questions: Vec<(&Page, Vec<u8>, Finder<'_>)> = pages.iter().map(question).collect();
     let mut connection = Connection::open(address).await?;
     let mut answers = 0;
-    while Instant::now() < end {
-        let answer = connection.send(&request).await?;
+    for (page, request, marker) in questions.iter().cycle() {
+        if Instant::now() >= end {
+            break;
+        }
+        let answer = connection.send(request).await?;
         ensure!(answer.status == 200, "{} answered {}", page.path, answer.status);
         ensure!(marker.find(answer.body).is_some(), "{} has no {:?}", page.path, page.marker);
         answers += 1;

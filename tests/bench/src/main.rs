@@ -2,31 +2,70 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use bench::database::Database;
 use bench::http::Connection;
 use bench::load::{self, Page};
 use bench::programs::{self, Binaries, Program};
-use bench::report::{Latency, Rates, Report, median};
-use bench::{seed, sign_in};
+use bench::report::{Build, Latency, Rates, Report, median, thousands};
+use bench::{people, refresh, sign_in};
 
 /// Users in the usual measurements.
 const USERS: u32 = 10_000;
 /// Starts that the median is taken of.
 const STARTS: usize = 7;
+/// What is loaded: a database with one instance, or two.
+const TARGETS: [&str; 3] = ["SQLite", "PostgreSQL", "PostgreSQL, two instances"];
 
-/// A folder with the databases and pages of this run.
+/// What is measured with, and for how long.
 struct Bench {
     binaries: Binaries,
     folder: tempfile::TempDir,
+    /// A server where databases may be created; without one, only SQLite is measured.
+    postgres: Option<String>,
     rounds: usize,
     duration: Duration,
     /// Users in the large measurement.
     many_users: u32,
     /// Answers that a percentile is taken of.
     answers: usize,
+}
+
+/// A database with the session of an administrator.
+#[derive(Clone)]
+struct Data {
+    database: Database,
+    cookie: String,
+}
+
+/// Everything that runs for one number of users.
+struct Site {
+    bare: Program,
+    /// For SQLite one instance, for PostgreSQL two.
+    instances: Vec<(Data, Vec<Program>)>,
+}
+
+/// Instances that share the load, with the cookie that they know.
+struct Target {
+    addresses: Vec<SocketAddr>,
+    cookie: String,
+}
+
+impl Site {
+    /// In the order of [`TARGETS`].
+    fn targets(&self) -> Vec<Target> {
+        let mut targets = Vec::new();
+        for (data, instances) in &self.instances {
+            for count in 1..=instances.len() {
+                let addresses = instances[..count].iter().map(|instance| instance.address).collect();
+                targets.push(Target { addresses, cookie: data.cookie.clone() });
+            }
+        }
+        targets
+    }
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -42,9 +81,12 @@ async fn main() -> Result<()> {
 
 impl Bench {
     fn new() -> Result<Self> {
+        let binaries = Binaries::from_environment()?;
+        let postgres = binaries.server_postgres.is_some().then(|| std::env::var("TEST_DATABASE_URL"));
         Ok(Self {
-            binaries: Binaries::from_environment()?,
+            binaries,
             folder: tempfile::tempdir()?,
+            postgres: postgres.transpose().context("TEST_DATABASE_URL")?,
             rounds: number("BENCH_ROUNDS", 5)?,
             duration: Duration::from_secs(number("BENCH_SECONDS", 3)?),
             many_users: number("BENCH_USERS", 1_000_000)?,
@@ -53,29 +95,68 @@ impl Bench {
     }
 
     async fn run(&self) -> Result<Report> {
-        let emulator = programs::emulator(&self.binaries).await?;
-        let server = self.server(&emulator).await?;
-        let cookie = sign_in::cookie(server.address, emulator.address, "admin").await?;
-        drop(server);
-        seed::users(&self.database(), USERS)?;
+        let mut made = Vec::new();
+        let report = self.fill_and_measure(&mut made).await;
+        // Whatever went wrong, a server is left as it was.
+        for database in made {
+            database.remove().await?;
+        }
+        report
+    }
 
-        let start = self.start_time(&emulator).await?;
-        let server = self.server(&emulator).await?;
-        let rates = self.rates(&server, &cookie).await?;
-        let sign_ins = self.sign_ins(server.address, emulator.address).await?;
-        let resident = server.resident()?;
+    /// Lists what it makes in `made`.
+    async fn fill_and_measure(&self, made: &mut Vec<Database>) -> Result<Report> {
+        let emulator = programs::emulator(&self.binaries).await?;
+        made.push(Database::sqlite(self.folder.path(), "usual"));
+        if let Some(url) = &self.postgres {
+            made.push(Database::postgres(url, "usual").await?);
+        }
+        let (mut usual, mut many) = (Vec::new(), Vec::new());
+        for database in made.clone() {
+            usual.push(self.data(database, &emulator).await?);
+        }
+        for Data { database, cookie } in &usual {
+            progress("a copy with many users");
+            let database = database.copy("many").await?;
+            made.push(database.clone());
+            people::fill(&database, self.many_users).await?;
+            many.push(Data { database, cookie: cookie.clone() });
+        }
+        self.measure(&emulator, &usual, &many).await
+    }
+
+    /// Fills an empty database: 2,000 people who have signed in, and many who have been known for long.
+    async fn data(&self, database: Database, emulator: &Program) -> Result<Data> {
+        progress("a database with the usual users");
+        let server = programs::server(&self.binaries, &database, emulator).await?;
+        let cookie = sign_in::cookie(server.address, emulator.address, "admin").await?;
+        refresh::sign_in(server.address, emulator.address).await?;
         drop(server);
-        let latencies = self.latencies(&emulator, &cookie).await?;
+        people::fill(&database, USERS).await?;
+        Ok(Data { database, cookie })
+    }
+
+    async fn measure(&self, emulator: &Program, usual: &[Data], many: &[Data]) -> Result<Report> {
+        let starts = self.start_times(usual, emulator).await?;
+        let mut site = self.site(usual, emulator, "usual").await?;
+        let mut rates = self.page_rates(&site).await?;
+        let large = self.site(many, emulator, "many").await?;
+        rates.push(self.large_rates(&large).await?);
+        let latencies = self.latencies(&site, &large).await?;
+        drop(large);
+        rates.push(self.mixed_rates(&site).await?);
+        rates.push(self.sign_in_rates(&site, emulator.address).await?);
+        let residents = residents(&site)?;
+        rates.push(refresh_rates(&mut site).await?);
         Ok(Report {
             machine: machine()?,
             method: self.method(),
-            many_users: self.many_users,
-            binary: fs::metadata(&self.binaries.server)?.len() / 1024,
-            start,
+            targets: TARGETS[..rates[0].server.len()].to_vec(),
             rates,
-            sign_ins,
-            resident,
+            builds: self.builds(&starts, &residents)?,
+            many_users: self.many_users,
             latencies,
+            parts: std::env::var_os("BENCH_PARTS").map(fs::read_to_string).transpose()?,
         })
     }
 
@@ -87,63 +168,42 @@ impl Bench {
         )
     }
 
-    fn database(&self) -> PathBuf {
-        self.folder.path().join("app.db")
+    fn builds(&self, starts: &[Duration], residents: &[u64]) -> Result<Vec<Build>> {
+        let binaries = [Some(&self.binaries.server), self.binaries.server_postgres.as_ref()];
+        let builds = binaries.into_iter().flatten().zip(TARGETS).zip(starts.iter().zip(residents));
+        builds
+            .map(|((binary, database), (start, resident))| {
+                let binary = fs::metadata(binary)?.len() / 1024;
+                Ok(Build { database, binary, start: *start, resident: *resident })
+            })
+            .collect()
     }
 
-    async fn server(&self, emulator: &Program) -> Result<Program> {
-        programs::server(&self.binaries, &self.database(), emulator).await
-    }
-
-    /// Each page of two servers whose databases differ in the number of users alone.
-    async fn latencies(&self, emulator: &Program, cookie: &str) -> Result<Vec<Latency>> {
-        let large = self.folder.path().join("large.db");
-        seed::copy(&self.database(), &large)?;
-        seed::users(&large, self.many_users)?;
-        let usual = self.server(emulator).await?;
-        let many = programs::server(&self.binaries, &large, emulator).await?;
-        let mut latencies = Vec::new();
-        let (usual_paths, many_paths) = (paths(usual.address, cookie).await?, paths(many.address, cookie).await?);
-        for ((name, usual_path), (_, many_path)) in usual_paths.into_iter().zip(many_paths) {
-            let page = |path| Page { name: "list", path, cookie: cookie.into(), marker: "" };
-            let questions = [(usual.address, page(usual_path)), (many.address, page(many_path))];
-            let [usual, many] = load::p99s(questions, self.answers).await?;
-            latencies.push(Latency { name, usual, many });
-        }
-        Ok(latencies)
-    }
-
-    async fn start_time(&self, emulator: &Program) -> Result<Duration> {
-        let mut times = Vec::new();
-        for _ in 0..STARTS {
-            times.push(self.server(emulator).await?.start);
-        }
-        Ok(median(&mut times))
-    }
-
-    /// Each page beside the bare program, round by round.
-    async fn rates(&self, server: &Program, cookie: &str) -> Result<Vec<Rates>> {
-        let pages = pages(cookie);
-        self.save_pages(server.address, &pages).await?;
-        let copy = self.folder.path().join("bare.db");
-        fs::copy(self.database(), &copy)?;
-        let bare = programs::bare(&self.binaries, &copy, self.folder.path(), cookie).await?;
-        let mut rates = Vec::new();
-        for (page, goal) in pages {
-            let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-            for _ in 0..self.rounds {
-                theirs.push(load::rate(bare.address, &page, self.duration).await?);
-                ours.push(load::rate(server.address, &page, self.duration).await?);
+    /// Starts what serves `data`: the bare program a copy of the SQLite database, for which it has the pages of the server.
+    async fn site(&self, data: &[Data], emulator: &Program, name: &str) -> Result<Site> {
+        progress("starting a site");
+        let copy = data[0].database.copy(&format!("{name}-bare")).await?;
+        let mut instances = Vec::new();
+        for data in data {
+            let count = if matches!(data.database, Database::Sqlite(_)) { 1 } else { 2 };
+            let mut running = Vec::new();
+            for _ in 0..count {
+                running.push(programs::server(&self.binaries, &data.database, emulator).await?);
             }
-            rates.push(Rates { name: page.name, server: median(&mut ours), bare: median(&mut theirs), goal });
+            instances.push((data.clone(), running));
         }
-        Ok(rates)
+        let (data, running) = &instances[0];
+        self.save_pages(running[0].address, &data.cookie).await?;
+        let Database::Sqlite(copy) = copy else { anyhow::bail!("the first database is SQLite") };
+        let bare = programs::bare(&self.binaries, &copy, self.folder.path(), &data.cookie).await?;
+        Ok(Site { bare, instances })
     }
 
     /// What the bare program sends: the server's own pages.
-    async fn save_pages(&self, address: SocketAddr, pages: &[(Page, &str)]) -> Result<()> {
-        for (file, (page, _)) in ["sign-in.html", "profile.html", "users.html"].iter().zip(pages) {
+    async fn save_pages(&self, address: SocketAddr, cookie: &str) -> Result<()> {
+        for (file, page) in [("sign-in.html", SIGN_IN), ("profile.html", PROFILE), ("users.html", USER_LIST)] {
             let mut connection = Connection::open(address).await?;
+            let page = page.with(cookie);
             let answer = connection.send(&page.request(address)).await?;
             ensure!(answer.status == 200, "{} answered {}", page.path, answer.status);
             fs::write(self.folder.path().join(file), answer.body)?;
@@ -151,24 +211,141 @@ impl Bench {
         Ok(())
     }
 
-    async fn sign_ins(&self, server: SocketAddr, provider: SocketAddr) -> Result<f64> {
-        let mut rates = Vec::new();
-        for _ in 0..self.rounds {
-            rates.push(sign_in::rate(server, provider, self.duration).await?);
+    async fn start_times(&self, data: &[Data], emulator: &Program) -> Result<Vec<Duration>> {
+        let mut medians = Vec::new();
+        for Data { database, .. } in data {
+            let mut times = Vec::new();
+            for _ in 0..STARTS {
+                times.push(programs::server(&self.binaries, database, emulator).await?.start);
+            }
+            medians.push(median(&mut times));
         }
-        Ok(median(&mut rates))
+        Ok(medians)
+    }
+
+    async fn page_rates(&self, site: &Site) -> Result<Vec<Rates>> {
+        Ok(vec![
+            self.rates("sign-in page", site, SIGN_IN, "≥ 50 %").await?,
+            self.rates("profile", site, PROFILE, "≥ 50 %").await?,
+            self.rates("users, 50 of 10,000", site, USER_LIST, "≥ 100 %").await?,
+        ])
+    }
+
+    async fn large_rates(&self, site: &Site) -> Result<Rates> {
+        self.rates(&format!("users, 50 of {}", thousands(self.many_users)), site, USER_LIST, "≥ 100 %").await
+    }
+
+    /// A page beside the bare program, round by round.
+    async fn rates(&self, name: &str, site: &Site, page: Question, goal: &'static str) -> Result<Rates> {
+        progress(name);
+        let (targets, mut bare) = (site.targets(), Vec::new());
+        let mut server = vec![Vec::new(); targets.len()];
+        // The bare program knows the session of the SQLite database.
+        let known = [page.with(&targets[0].cookie)];
+        for _ in 0..self.rounds {
+            bare.push(load::rate(&[site.bare.address], &known, self.duration).await?);
+            for (target, rates) in targets.iter().zip(&mut server) {
+                rates.push(load::rate(&target.addresses, &[page.with(&target.cookie)], self.duration).await?);
+            }
+        }
+        Ok(Rates { name: name.into(), bare: Some(median(&mut bare)), server: medians(server), goal })
+    }
+
+    async fn mixed_rates(&self, site: &Site) -> Result<Rates> {
+        progress("mixed requests");
+        let targets = site.targets();
+        let mut server = vec![Vec::new(); targets.len()];
+        for _ in 0..self.rounds {
+            for (target, rates) in targets.iter().zip(&mut server) {
+                let pages: Vec<Page> = MIX.iter().map(|page| page.with(&target.cookie)).collect();
+                rates.push(load::rate(&target.addresses, &pages, self.duration).await?);
+            }
+        }
+        Ok(Rates { name: "mixed".into(), bare: None, server: medians(server), goal: "" })
+    }
+
+    async fn sign_in_rates(&self, site: &Site, provider: SocketAddr) -> Result<Rates> {
+        progress("complete sign-ins");
+        let targets = site.targets();
+        let mut server = vec![Vec::new(); targets.len()];
+        for _ in 0..self.rounds {
+            for (target, rates) in targets.iter().zip(&mut server) {
+                rates.push(sign_in::rate(&target.addresses, provider, self.duration).await?);
+            }
+        }
+        Ok(Rates { name: "complete sign-ins".into(), bare: None, server: medians(server), goal: "≥ 500" })
+    }
+
+    /// Each list of two sites that differ in the number of users alone.
+    async fn latencies(&self, usual: &Site, many: &Site) -> Result<Vec<Latency>> {
+        let mut latencies: Vec<Latency> = Vec::new();
+        for ((data, usual), (_, many)) in usual.instances.iter().zip(&many.instances) {
+            let (usual, many, cookie) = (usual[0].address, many[0].address, &data.cookie);
+            let paths = paths(usual, cookie).await?.into_iter().zip(paths(many, cookie).await?);
+            for (row, ((name, usual_path), (_, many_path))) in paths.enumerate() {
+                progress(&name);
+                let page = |path| Page { path, cookie: cookie.clone(), marker: "" };
+                let times = load::p99s([(usual, page(usual_path)), (many, page(many_path))], self.answers).await?;
+                match latencies.get_mut(row) {
+                    Some(latency) => latency.times.push(times),
+                    None => latencies.push(Latency { name, times: vec![times] }),
+                }
+            }
+        }
+        Ok(latencies)
     }
 }
 
-/// The measured pages and the goals of their ratios.
-fn pages(cookie: &str) -> [(Page, &'static str); 3] {
-    let page = |name, path: &str, cookie: &str, marker| Page { name, path: path.into(), cookie: cookie.into(), marker };
-    [
-        (page("sign-in page", "/auth/sign-in", "", "Sign in with Microsoft"), "≥ 50 %"),
-        (page("profile", "/profile", cookie, "admin@contoso.example"), "≥ 50 %"),
-        (page("users, 50 of 10,000", "/admin/users", cookie, "@contoso.example"), "≥ 100 %"),
-    ]
+/// Of the instance that had the load of one, for each database.
+fn residents(site: &Site) -> Result<Vec<u64>> {
+    site.instances.iter().map(|(_, instances)| instances[0].resident()).collect()
 }
+
+/// With all instances of a database, then with one; in the order of [`TARGETS`]. The others are ended.
+async fn refresh_rates(site: &mut Site) -> Result<Rates> {
+    progress("refreshes");
+    let mut server = Vec::new();
+    for (data, instances) in &mut site.instances {
+        let first = server.len();
+        while !instances.is_empty() {
+            server.insert(first, refresh::rate(&data.database).await?);
+            instances.pop();
+        }
+    }
+    Ok(Rates { name: "refreshes, at most 250 an instance".into(), bare: None, server, goal: "" })
+}
+
+fn medians(rates: Vec<Vec<f64>>) -> Vec<f64> {
+    rates.into_iter().map(|mut rates| median(&mut rates)).collect()
+}
+
+/// What is under way, for whoever waits.
+fn progress(what: &str) {
+    eprintln!("{what}");
+}
+
+/// A page without whoever asks for it.
+#[derive(Clone, Copy)]
+struct Question {
+    path: &'static str,
+    marker: &'static str,
+    is_anonymous: bool,
+}
+
+impl Question {
+    fn with(self, cookie: &str) -> Page {
+        let cookie = if self.is_anonymous { "" } else { cookie };
+        Page { path: self.path.into(), cookie: cookie.into(), marker: self.marker }
+    }
+}
+
+const SIGN_IN: Question = Question { path: "/auth/sign-in", marker: "Sign in with Microsoft", is_anonymous: true };
+const PROFILE: Question = Question { path: "/profile", marker: "admin@contoso.example", is_anonymous: false };
+const USER_LIST: Question = Question { path: "/admin/users", marker: "@contoso.example", is_anonymous: false };
+const SESSIONS: Question = Question { path: "/admin/sessions", marker: "@contoso.example", is_anonymous: false };
+const AUDIT: Question = Question { path: "/admin/audit", marker: "@contoso.example", is_anonymous: false };
+const MIX: [Question; 10] =
+    [PROFILE, USER_LIST, PROFILE, SESSIONS, PROFILE, USER_LIST, PROFILE, AUDIT, PROFILE, USER_LIST];
 
 /// First, middle and last page, each sort, each filter, searches, the other lists: name and path.
 async fn paths(address: SocketAddr, cookie: &str) -> Result<Vec<(String, String)>> {
@@ -200,7 +377,7 @@ async fn middle_page(address: SocketAddr, cookie: &str) -> Result<String> {
     let mut connection = Connection::open(address).await?;
     let mut path = "/admin/users?per_page=200".to_owned();
     loop {
-        let page = Page { name: "users", path: path.clone(), cookie: cookie.into(), marker: "" };
+        let page = Page { path: path.clone(), cookie: cookie.into(), marker: "" };
         let text = connection.send(&page.request(address)).await?.text();
         if text.contains("person8") {
             return Ok(path.replace("per_page=200", "per_page=50"));

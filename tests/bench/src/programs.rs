@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::database::Database;
 use crate::http::Connection;
 
 /// Where the binaries are.
@@ -14,6 +15,8 @@ use crate::http::Connection;
 pub struct Binaries {
     /// The server, release build for SQLite.
     pub server: PathBuf,
+    /// The same for PostgreSQL, where that is measured.
+    pub server_postgres: Option<PathBuf>,
     /// The Entra emulator.
     pub emulator: PathBuf,
     /// The yardstick.
@@ -23,10 +26,14 @@ pub struct Binaries {
 impl Binaries {
     /// From the environment, as `tests/bench/run` sets it.
     pub fn from_environment() -> Result<Self> {
-        let path = |name: &str| {
-            std::env::var_os(name).map(PathBuf::from).with_context(|| format!("{name}: use tests/bench/run"))
-        };
-        Ok(Self { server: path("SERVER_BIN")?, emulator: path("EMULATOR_BIN")?, bare: path("BARE_BIN")? })
+        let optional = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let path = |name: &str| optional(name).with_context(|| format!("{name}: use tests/bench/run"));
+        Ok(Self {
+            server: path("SERVER_BIN")?,
+            server_postgres: optional("SERVER_POSTGRES_BIN"),
+            emulator: path("EMULATOR_BIN")?,
+            bare: path("BARE_BIN")?,
+        })
     }
 }
 
@@ -86,22 +93,26 @@ const TENANT: &str = "11111111-2222-4333-8444-555555555555";
 const CLIENT: &str = "22222222-2222-4333-8444-555555555555";
 const SECRET: &str = "only-for-the-bench";
 
-/// Starts the emulator.
+/// Starts the emulator, which does what its control API is told.
 pub async fn emulator(binaries: &Binaries) -> Result<Program> {
     let address = free_address()?;
     let mut command = Command::new(&binaries.emulator);
     command.args(["--host", "127.0.0.1", "--port", &address.port().to_string()]);
-    command.args(["--tenant-id", TENANT, "--client-id", CLIENT]).env("EMULATOR_CLIENT_SECRET", SECRET);
+    command.args(["--tenant-id", TENANT, "--client-id", CLIENT, "--control"]).env("EMULATOR_CLIENT_SECRET", SECRET);
     Program::start(command, address, &format!("/{TENANT}/v2.0/.well-known/openid-configuration")).await
 }
 
 /// Starts the server on `database`, with `emulator` as its Entra ID.
-pub async fn server(binaries: &Binaries, database: &Path, emulator: &Program) -> Result<Program> {
+pub async fn server(binaries: &Binaries, database: &Database, emulator: &Program) -> Result<Program> {
     let (address, authority) = (free_address()?, format!("http://{}", emulator.address));
-    let mut command = Command::new(&binaries.server);
-    command.arg("serve").current_dir(database.parent().context("a file has a folder")?);
+    let binary = match database {
+        Database::Sqlite(_) => &binaries.server,
+        Database::Postgres(_) => binaries.server_postgres.as_ref().context("SERVER_POSTGRES_BIN")?,
+    };
+    let mut command = Command::new(binary);
+    command.arg("serve").current_dir(std::env::temp_dir());
     command.env("BIND_ADDR", address.to_string()).env("PUBLIC_URL", format!("http://localhost:{}", address.port()));
-    command.env("DATABASE_URL", format!("sqlite://{}", database.display()));
+    command.env("DATABASE_URL", database.url());
     command.env("ENTRA_AUTHORITY", &authority).env("GRAPH_URL", format!("{authority}/graph"));
     command.env("ENTRA_TENANT_ID", TENANT).env("ENTRA_CLIENT_ID", CLIENT).env("ENTRA_CLIENT_SECRET", SECRET);
     command.env("TOKEN_ENCRYPTION_KEYS", "bench:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");

@@ -23,14 +23,14 @@ pub async fn cookie(server: SocketAddr, provider: SocketAddr, persona: &str) -> 
     Browser::open(server, provider).await?.sign_in(persona).await
 }
 
-/// Complete sign-ins a second over `duration`.
-pub async fn rate(server: SocketAddr, provider: SocketAddr, duration: Duration) -> Result<f64> {
+/// Complete sign-ins a second over `duration`, at all instances together.
+pub async fn rate(instances: &[SocketAddr], provider: SocketAddr, duration: Duration) -> Result<f64> {
     let begin = Instant::now();
     let end = begin + duration;
     let mut people = tokio::task::JoinSet::new();
-    for number in 0..PEOPLE {
-        let persona = if number % 2 == 0 { "member1" } else { "member2" };
-        people.spawn_local(sign_in_until(server, provider, persona, end));
+    for (number, server) in instances.iter().cycle().take(PEOPLE).enumerate() {
+        let persona = if number < PEOPLE / 2 { "member1" } else { "member2" };
+        people.spawn_local(sign_in_until(*server, provider, persona, end));
     }
     let mut sign_ins = 0;
     while let Some(done) = people.join_next().await {
