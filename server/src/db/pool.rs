@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use deadpool::Runtime;
+use deadpool::managed::QueueMode;
 use diesel_async::pooled_connection::AsyncDieselConnectionManager;
 use diesel_async::pooled_connection::deadpool::{Object, Pool};
 
@@ -84,6 +85,8 @@ type Managed = (AsyncDieselConnectionManager<DbConn>, usize);
 fn pool((manager, size): Managed) -> Result<Pool<DbConn>, DbError> {
     Pool::builder(manager)
         .max_size(size)
+        // Those that were used last have the pages in their caches that are asked for next.
+        .queue_mode(QueueMode::Lifo)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(WAIT))
         .create_timeout(Some(WAIT))
@@ -109,9 +112,10 @@ mod backend {
     use futures_util::FutureExt as _;
 
     /// WAL lets readers go on beside the writer; NORMAL is durable at each checkpoint and never
-    /// corrupts; a writer waits 5 s for another; 4 MiB of pages are cached a connection.
+    /// corrupts; a writer waits 5 s for another; 2 MiB of pages are cached a connection
+    /// (the system caches the file, and a dozen connections would hold it a dozen times).
     pub(crate) const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
-        PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -4000; \
+        PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2000; \
         PRAGMA temp_store = MEMORY;";
 
     /// Connections for writes and for long reads. Writers queue for each other in any case.

@@ -15,7 +15,7 @@ use crate::db::schema::users;
 const MAX_WORDS: usize = 8;
 
 /// Up to so many matches are looked up by their ids; more are found while the list is read.
-const FEW: usize = 5000;
+const FEW: usize = 2000;
 
 /// Characters of a trigram: shorter words are not in the index.
 const TRIGRAM: usize = 3;
