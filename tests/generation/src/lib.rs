@@ -1,6 +1,7 @@
 //! The kit of the generation tests: a copy of the repository as a template, answers, and generated projects.
 
 pub mod recipes;
+pub mod visit;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,5 +1,5 @@
-//! Builds generated projects with each set of Cargo features, runs the SQLite one's own tests, and boots both; follows
-//! every recipe of `docs/recipes` in a third.
+//! Builds generated projects with each set of Cargo features, runs the SQLite one's own tests, boots both and signs in to
+//! them; follows every recipe of `docs/recipes` in a third.
 //!
 //! `tests/run` starts it: `TEST_DATABASE_URL` names a PostgreSQL server whose databases may be created and dropped.
 //! The projects lie at a fixed place and share the repository's target directory, so that only their own members are
@@ -15,6 +15,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use generation::recipes::{FOLDER, recipes};
+use generation::visit::sign_in;
 use generation::{Answers, Template, generate, repository};
 
 /// Longest time from start to the first answer of a debug build.
@@ -27,7 +28,7 @@ const START_POLL: Duration = Duration::from_millis(50);
 static TARGET: Mutex<()> = Mutex::new(());
 
 #[test]
-fn a_sqlite_project_builds_passes_its_tests_and_boots() {
+fn a_sqlite_project_builds_passes_its_tests_and_signs_people_in() {
     let project = project("generated-sqlite", "sqlite");
     let binary = build(&project);
     test(&project);
@@ -36,7 +37,7 @@ fn a_sqlite_project_builds_passes_its_tests_and_boots() {
 }
 
 #[test]
-fn a_postgres_project_builds_and_boots() {
+fn a_postgres_project_builds_and_signs_people_in() {
     let url = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL names a PostgreSQL server: run tests/run");
     let project = project("generated-postgres", "postgres");
     boot(&build(&project), &url);
@@ -100,7 +101,7 @@ fn target_directory() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| repository().join("target"), PathBuf::from)
 }
 
-/// Starts the server with the emulator beside it and waits until it says that it is well.
+/// Starts the server with the emulator beside it, waits until it says that it is well, and signs in.
 fn boot(binary: &Path, database_url: &str) {
     let port = free_port();
     let folder = tempfile::tempdir().unwrap();
@@ -114,6 +115,8 @@ fn boot(binary: &Path, database_url: &str) {
         assert!(Instant::now() < deadline, "no 200 from /healthz");
         sleep(START_POLL);
     }
+    let profile = sign_in(&format!("http://localhost:{port}")).unwrap();
+    assert!(profile.contains("admin@contoso.example"), "{profile}");
 }
 
 /// A child process that ends with the test.
