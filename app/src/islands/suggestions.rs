@@ -12,9 +12,11 @@ use web_sys::{HtmlInputElement, Response};
 /// How long nothing must be typed before it is asked.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(150);
 
-/// The list of the field whose attribute `list` names `id`. Whatever goes wrong, nothing is suggested.
+/// The list of a field, which becomes a combo box with it. Whatever goes wrong, nothing is suggested.
 #[island]
 pub fn Suggestions(
+    /// The field's id.
+    field: String,
     /// The list's id.
     id: String,
     /// Where to ask: what is typed is appended. The answer is text: lines of a value, a tab and what it stands for.
@@ -25,6 +27,9 @@ pub fn Suggestions(
     let list = id.clone();
     Effect::new(move |_| {
         let (list, from) = (list.clone(), from.clone());
+        if let Some(field) = document().get_element_by_id(&field) {
+            let _ = field.set_attribute("list", &list);
+        }
         let listener = window_event_listener(ev::input, move |event| {
             let field = event.target().and_then(|target| target.dyn_into::<HtmlInputElement>().ok());
             let Some(field) = field.filter(|field| field.get_attribute("list").as_ref() == Some(&list)) else { return };

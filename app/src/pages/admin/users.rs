@@ -130,8 +130,9 @@ fn search_form(query: &UserQuery, roles: &[String]) -> AnyView {
             <div class="field field-grow">
                 <label for="q">"Search"</label>
                 <input id="q" type="search" name="q" value=query.q.clone() maxlength="200" autocomplete="off"
-                    list="suggestions" placeholder="Name, user name, e-mail or object id"/>
-                <Suggestions id="suggestions".to_owned() from="/admin/users/suggestions?q=".to_owned()/>
+                    placeholder="Name, user name, e-mail or object id"/>
+                <Suggestions field="q".to_owned() id="suggestions".to_owned()
+                    from="/admin/users/suggestions?q=".to_owned()/>
             </div>
             {select("status", "Status", status_options(query))}
             {select("role", "Role", role_options(query, roles))}
