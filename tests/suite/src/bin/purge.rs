@@ -79,19 +79,31 @@ async fn is_any_left(app: &TestApp) -> Result<bool> {
     Ok(!found.is_empty())
 }
 
-/// Copies the session as often as that, each with an id of its own and over for an hour.
+/// Other people, to whom the sessions belong.
+const PEOPLE: u64 = 1_000;
+
+/// Copies the session as often as that for other people, each with an id of its own and over for an hour.
 async fn fill(app: &TestApp, count: u64) -> Result<()> {
+    suite::db_fill(app, usize::try_from(PEOPLE)?).await;
+    let each = count.div_ceil(PEOPLE);
     let numbers =
-        format!("WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count})");
+        format!("WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {each})");
     let (id, hash, over) = if cfg!(feature = "postgres") {
-        ("gen_random_uuid()::text", "decode(md5(n::text), 'hex')", "timezone('utc', now()) - interval '1 hour'")
+        (
+            "gen_random_uuid()::text",
+            "decode(md5(people.id || n::text), 'hex')",
+            "timezone('utc', now()) - interval '1 hour'",
+        )
     } else {
         ("lower(hex(randomblob(16)))", "randomblob(32)", "strftime('%Y-%m-%d %H:%M:%f', 'now', '-1 hour')")
     };
-    let kept = "user_id, sid, address, user_agent, data, created_at, last_seen_at";
+    let kept = "sid, address, user_agent, data, created_at, last_seen_at";
+    let kept_of_one = "one.sid, one.address, one.user_agent, one.data, one.created_at, one.last_seen_at";
     let sql = format!(
-        "{numbers} INSERT INTO sessions (id, id_hash, {kept}, expires_at)
-         SELECT {id}, {hash}, {kept}, {over} FROM numbers CROSS JOIN (SELECT * FROM sessions LIMIT 1) AS one"
+        "{numbers} INSERT INTO sessions (id, id_hash, user_id, {kept}, expires_at)
+         SELECT {id}, {hash}, people.id, {kept_of_one}, {over}
+         FROM numbers CROSS JOIN (SELECT id FROM users WHERE realm = 'realm') AS people
+         CROSS JOIN (SELECT * FROM sessions LIMIT 1) AS one"
     );
     let mut conn = app.state.db.conn().await?;
     // PostgreSQL stops what takes half a minute.
