@@ -235,45 +235,44 @@ impl Bench {
         self.rates(&format!("users, 50 of {}", thousands(self.many_users)), site, USER_LIST, "≥ 100 %").await
     }
 
-    /// A page beside the bare program, round by round.
+    /// A page beside the bare program.
     async fn rates(&self, name: &str, site: &Site, page: Question, goal: &'static str) -> Result<Rates> {
         progress(name);
-        let (targets, mut bare) = (site.targets(), Vec::new());
-        let mut server = vec![Vec::new(); targets.len()];
+        let mut targets = site.targets();
         // The bare program knows the session of the SQLite database.
-        let known = [page.with(&targets[0].cookie)];
-        for _ in 0..self.rounds {
-            bare.push(load::rate(&[site.bare.address], &known, self.duration).await?);
-            for (target, rates) in targets.iter().zip(&mut server) {
-                rates.push(load::rate(&target.addresses, &[page.with(&target.cookie)], self.duration).await?);
-            }
-        }
-        Ok(Rates { name: name.into(), bare: Some(median(&mut bare)), server: medians(server), goal })
+        targets.insert(0, Target { addresses: vec![site.bare.address], cookie: targets[0].cookie.clone() });
+        let ask =
+            async |target: &Target| load::rate(&target.addresses, &[page.with(&target.cookie)], self.duration).await;
+        let mut server = self.medians(&targets, ask).await?;
+        let bare = Some(server.remove(0));
+        Ok(Rates { name: name.into(), bare, server, goal })
     }
 
     async fn mixed_rates(&self, site: &Site) -> Result<Rates> {
         progress("mixed requests");
-        let targets = site.targets();
-        let mut server = vec![Vec::new(); targets.len()];
-        for _ in 0..self.rounds {
-            for (target, rates) in targets.iter().zip(&mut server) {
-                let pages: Vec<Page> = MIX.iter().map(|page| page.with(&target.cookie)).collect();
-                rates.push(load::rate(&target.addresses, &pages, self.duration).await?);
-            }
-        }
-        Ok(Rates { name: "mixed".into(), bare: None, server: medians(server), goal: "" })
+        let ask = async |target: &Target| {
+            load::rate(&target.addresses, &MIX.map(|page| page.with(&target.cookie)), self.duration).await
+        };
+        let server = self.medians(&site.targets(), ask).await?;
+        Ok(Rates { name: "mixed".into(), bare: None, server, goal: "" })
     }
 
     async fn sign_in_rates(&self, site: &Site, provider: SocketAddr) -> Result<Rates> {
         progress("complete sign-ins");
-        let targets = site.targets();
-        let mut server = vec![Vec::new(); targets.len()];
+        let sign_in = async |target: &Target| sign_in::rate(&target.addresses, provider, self.duration).await;
+        let server = self.medians(&site.targets(), sign_in).await?;
+        Ok(Rates { name: "complete sign-ins".into(), bare: None, server, goal: "≥ 500" })
+    }
+
+    /// What `measure` finds at each target, all of them in turn in every round.
+    async fn medians(&self, targets: &[Target], measure: impl AsyncFn(&Target) -> Result<f64>) -> Result<Vec<f64>> {
+        let mut rates = vec![Vec::new(); targets.len()];
         for _ in 0..self.rounds {
-            for (target, rates) in targets.iter().zip(&mut server) {
-                rates.push(sign_in::rate(&target.addresses, provider, self.duration).await?);
+            for (target, rates) in targets.iter().zip(&mut rates) {
+                rates.push(measure(target).await?);
             }
         }
-        Ok(Rates { name: "complete sign-ins".into(), bare: None, server: medians(server), goal: "≥ 500" })
+        Ok(rates.into_iter().map(|mut rates| median(&mut rates)).collect())
     }
 
     /// Each list of two sites that differ in the number of users alone.
@@ -313,10 +312,6 @@ async fn refresh_rates(site: &mut Site) -> Result<Rates> {
         }
     }
     Ok(Rates { name: "refreshes, at most 250 an instance".into(), bare: None, server, goal: "" })
-}
-
-fn medians(rates: Vec<Vec<f64>>) -> Vec<f64> {
-    rates.into_iter().map(|mut rates| median(&mut rates)).collect()
 }
 
 /// What is under way, for whoever waits.
