@@ -98,12 +98,11 @@ async fn fill(app: &TestApp, count: u64) -> Result<()> {
         ("lower(hex(randomblob(16)))", "randomblob(32)", "strftime('%Y-%m-%d %H:%M:%f', 'now', '-1 hour')")
     };
     let kept = "sid, address, user_agent, data, created_at, last_seen_at";
-    let kept_of_one = "one.sid, one.address, one.user_agent, one.data, one.created_at, one.last_seen_at";
     let sql = format!(
         "{numbers} INSERT INTO sessions (id, id_hash, user_id, {kept}, expires_at)
-         SELECT {id}, {hash}, people.id, {kept_of_one}, {over}
+         SELECT {id}, {hash}, people.id, {kept}, {over}
          FROM numbers CROSS JOIN (SELECT id FROM users WHERE realm = 'realm') AS people
-         CROSS JOIN (SELECT * FROM sessions LIMIT 1) AS one"
+         CROSS JOIN (SELECT {kept} FROM sessions LIMIT 1) AS one"
     );
     let mut conn = app.state.db.conn().await?;
     // PostgreSQL stops what takes half a minute.
