@@ -10,10 +10,10 @@
 mod clock;
 pub mod migrate;
 mod pool;
-#[cfg(feature = "sqlite")]
-mod runner;
 #[rustfmt::skip]
 pub mod schema;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 
 use std::future::Future;
 
@@ -21,12 +21,15 @@ pub use clock::DatabaseClock;
 pub(crate) use pool::WAIT;
 pub use pool::{Conn, Database};
 #[cfg(feature = "sqlite")]
-pub use runner::{Runner, immediate_transaction};
+pub use sqlite::{RunQueryDsl, immediate_transaction};
+
+/// How queries are run.
+#[cfg(feature = "postgres")]
+pub use diesel_async::RunQueryDsl;
 
 /// The connection type of this build.
 #[cfg(feature = "sqlite")]
-pub type DbConn =
-    diesel_async::sync_connection_wrapper::SyncConnectionWrapper<diesel::SqliteConnection, runner::Runner>;
+pub type DbConn = sqlite::Connection;
 /// The connection type of this build.
 #[cfg(feature = "postgres")]
 pub type DbConn = diesel_async::AsyncPgConnection;

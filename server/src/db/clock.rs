@@ -27,9 +27,9 @@ impl DatabaseClock {
     /// From the database.
     #[cfg(feature = "postgres")]
     pub async fn measure(&self, conn: &mut DbConn, clock: &Clock) -> QueryResult<()> {
+        use crate::db::RunQueryDsl as _;
         use diesel::dsl::sql;
         use diesel::sql_types::Timestamp;
-        use diesel_async::RunQueryDsl as _;
         if clock.is_manual() {
             return Ok(());
         }

@@ -72,7 +72,7 @@ async fn with_lock<T: Send + 'static>(
     mut conn: super::Conn,
     work: impl FnOnce(&mut SyncConn) -> Result<T, BoxError> + Send + 'static,
 ) -> Result<T, BoxError> {
-    conn.spawn_blocking(move |conn| Ok(conn.immediate_transaction(|conn| work(conn).map_err(Failed))))
+    conn.write(|conn| Ok(conn.immediate_transaction(|conn| work(conn).map_err(Failed))))
         .await?
         .map_err(|Failed(error)| error)
 }

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use deadpool::Runtime;
-use deadpool::managed::QueueMode;
-use diesel_async::pooled_connection::AsyncDieselConnectionManager;
-use diesel_async::pooled_connection::deadpool::{Object, Pool};
+use deadpool::managed::{Object, QueueMode};
 
-use super::{DbConn, DbError};
+use super::DbError;
 use crate::config::DatabaseConfig;
 
+type Pool = deadpool::managed::Pool<backend::Opener>;
+
 /// A connection on loan from the pool.
-pub type Conn = Object<DbConn>;
+pub type Conn = Object<backend::Opener>;
 
 /// How long a request waits for a free connection before it is answered with 503.
 pub(crate) const WAIT: Duration = Duration::from_secs(5);
@@ -19,9 +19,9 @@ pub(crate) const WAIT: Duration = Duration::from_secs(5);
 /// The database. Cloning is cheap; clones share the pool.
 #[derive(Clone)]
 pub struct Database {
-    pool: Pool<DbConn>,
+    pool: Pool,
     /// For short reads; with PostgreSQL the same pool.
-    readers: Pool<DbConn>,
+    readers: Pool,
 }
 
 impl std::fmt::Debug for Database {
@@ -37,11 +37,7 @@ impl Database {
     /// [`DbError::Unavailable`] when the folder of a SQLite file cannot be made, the trust store
     /// cannot be read, or the build lacks the database that is asked for.
     pub fn open(config: &DatabaseConfig, trusted: &[Vec<u8>]) -> Result<Self, DbError> {
-        let pool = pool(backend::manager(config, trusted)?)?;
-        let readers = match backend::readers(config)? {
-            Some(readers) => self::pool(readers)?,
-            None => pool.clone(),
-        };
+        let (pool, readers) = backend::pools(config, trusted)?;
         Ok(Self { pool, readers })
     }
 
@@ -79,11 +75,8 @@ impl Database {
     }
 }
 
-/// How connections are made, and how many.
-type Managed = (AsyncDieselConnectionManager<DbConn>, usize);
-
-fn pool((manager, size): Managed) -> Result<Pool<DbConn>, DbError> {
-    Pool::builder(manager)
+fn pool(opener: backend::Opener, size: usize) -> Result<Pool, DbError> {
+    Pool::builder(opener)
         .max_size(size)
         // Those that were used last have the pages in their caches that are asked for next.
         .queue_mode(QueueMode::Lifo)
@@ -96,69 +89,34 @@ fn pool((manager, size): Managed) -> Result<Pool<DbConn>, DbError> {
 }
 
 #[cfg(feature = "sqlite")]
-pub(super) use backend::PRAGMAS;
-
-#[cfg(feature = "sqlite")]
 mod backend {
     //! SQLite: one file, many readers, one writer.
 
-    use std::path::Path;
+    use std::sync::Arc;
 
-    use super::super::runner;
-    use super::{AsyncDieselConnectionManager, DatabaseConfig, DbConn, DbError, Managed};
-    use diesel::ConnectionError;
-    use diesel_async::pooled_connection::{ManagerConfig, RecyclingMethod};
-    use diesel_async::{AsyncConnection as _, SimpleAsyncConnection as _};
-    use futures_util::FutureExt as _;
+    use tokio::sync::Semaphore;
 
-    /// WAL lets readers go on beside the writer; NORMAL is durable at each checkpoint and never
-    /// corrupts; a writer waits 5 s for another; 2 MiB of pages are cached a connection
-    /// (the system caches the file, and a dozen connections would hold it a dozen times).
-    pub(crate) const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
-        PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2000; \
-        PRAGMA temp_store = MEMORY;";
+    pub(super) use super::super::sqlite::Opener;
+    use super::super::sqlite::Purpose;
+    use super::{DatabaseConfig, DbError, Pool, pool};
 
-    /// Connections for writes and for long reads. Writers queue for each other in any case.
+    /// Connections for writes and for long reads.
     const CONNECTIONS: usize = 4;
     /// Connections for short reads. None is kept over an await of something else, so that a few
     /// serve every core.
     const READERS: usize = 8;
 
-    pub(super) fn manager(config: &DatabaseConfig, _trusted: &[Vec<u8>]) -> Result<Managed, DbError> {
-        let path = file(config)?;
+    pub(super) fn pools(config: &DatabaseConfig, _trusted: &[Vec<u8>]) -> Result<(Pool, Pool), DbError> {
+        let DatabaseConfig::Sqlite { path } = config else {
+            return Err(DbError::Unavailable("this build supports sqlite:// only".to_owned()));
+        };
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::create_dir_all(folder)
                 .map_err(|error| DbError::Unavailable(format!("{}: {error}", folder.display())))?;
         }
-        let mut manager = ManagerConfig::<DbConn>::default();
-        manager.recycling_method = RecyclingMethod::Fast;
-        manager.custom_setup = Box::new(|path| {
-            let path = path.to_owned();
-            async move {
-                let mut conn = DbConn::establish(&path).await?;
-                conn.batch_execute(PRAGMAS).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
-                Ok(conn)
-            }
-            .boxed()
-        });
-        Ok((AsyncDieselConnectionManager::new_with_config(path.to_string_lossy(), manager), CONNECTIONS))
-    }
-
-    pub(super) fn readers(config: &DatabaseConfig) -> Result<Option<Managed>, DbError> {
-        let path = file(config)?;
-        let mut manager = ManagerConfig::<DbConn>::default();
-        manager.recycling_method = RecyclingMethod::Fast;
-        manager.custom_setup = Box::new(|path| std::future::ready(runner::reader(path)).boxed());
-        Ok(Some((AsyncDieselConnectionManager::new_with_config(path.to_string_lossy(), manager), READERS)))
-    }
-
-    fn file(config: &DatabaseConfig) -> Result<&Path, DbError> {
-        match config {
-            DatabaseConfig::Sqlite { path } => Ok(path),
-            DatabaseConfig::Postgres { .. } => {
-                Err(DbError::Unavailable("this build supports sqlite:// only".to_owned()))
-            }
-        }
+        let writers = Arc::new(Semaphore::new(1));
+        let opener = |purpose| Opener::new(path.to_string_lossy().into_owned(), purpose, writers.clone());
+        Ok((pool(opener(Purpose::Any), CONNECTIONS)?, pool(opener(Purpose::ShortReads), READERS)?))
     }
 }
 
@@ -168,11 +126,12 @@ mod backend {
 
     use std::sync::Arc;
 
-    use super::{AsyncDieselConnectionManager, DatabaseConfig, DbConn, DbError, Managed};
+    use super::super::DbConn;
+    use super::{DatabaseConfig, DbError, Pool, pool};
     use crate::config::SslMode;
     use diesel::ConnectionError;
     use diesel_async::SimpleAsyncConnection as _;
-    use diesel_async::pooled_connection::{ManagerConfig, RecyclingMethod};
+    use diesel_async::pooled_connection::{AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod};
     use futures_util::FutureExt as _;
     use rustls::pki_types::CertificateDer;
     use rustls::{ClientConfig, RootCertStore};
@@ -183,13 +142,15 @@ mod backend {
 
     const CONNECTIONS: usize = 16;
 
-    /// Nothing is gained by connections of their own: a read waits for the network in any case.
-    #[expect(clippy::unnecessary_wraps, reason = "SQLite's can fail")]
-    pub(super) fn readers(_config: &DatabaseConfig) -> Result<Option<Managed>, DbError> {
-        Ok(None)
+    pub type Opener = AsyncDieselConnectionManager<DbConn>;
+
+    /// Short reads would gain nothing by connections of their own: each waits for the network in any case.
+    pub(super) fn pools(config: &DatabaseConfig, trusted: &[Vec<u8>]) -> Result<(Pool, Pool), DbError> {
+        let pool = pool(opener(config, trusted)?, CONNECTIONS)?;
+        Ok((pool.clone(), pool))
     }
 
-    pub(super) fn manager(config: &DatabaseConfig, trusted: &[Vec<u8>]) -> Result<Managed, DbError> {
+    fn opener(config: &DatabaseConfig, trusted: &[Vec<u8>]) -> Result<Opener, DbError> {
         let DatabaseConfig::Postgres { url, ssl_mode } = config else {
             return Err(DbError::Unavailable("this build supports postgres:// only".to_owned()));
         };
@@ -211,7 +172,7 @@ mod backend {
             }
             .boxed()
         });
-        Ok((AsyncDieselConnectionManager::new_with_config(url.0.as_str(), manager), CONNECTIONS))
+        Ok(Opener::new_with_config(url.0.as_str(), manager))
     }
 
     /// The system's certificates, the public ones, and `EXTRA_CA_FILE`'s.

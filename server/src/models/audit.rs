@@ -2,11 +2,10 @@
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
 
 use super::{event_id, first_event_id};
 use crate::db::schema::audit_events;
-use crate::db::{Backend, DbConn};
+use crate::db::{Backend, DbConn, RunQueryDsl};
 
 /// An event, as stored.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]

@@ -2,10 +2,9 @@
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
 
-use crate::db::DbConn;
 use crate::db::schema::directory_syncs;
+use crate::db::{DbConn, RunQueryDsl};
 
 /// The sync of a tenant, as stored.
 #[derive(Clone, Debug, Queryable, Selectable)]

@@ -4,11 +4,10 @@
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
 
 use super::{LiveAt, SessionRecord, User};
-use crate::db::DbConn;
 use crate::db::schema::{grants, users};
+use crate::db::{DbConn, RunQueryDsl};
 
 /// A grant, as stored.
 #[derive(Clone, Queryable, Selectable)]

@@ -3,10 +3,9 @@
 use chrono::NaiveDateTime;
 use diesel::dsl::case_when;
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
 
-use crate::db::DbConn;
 use crate::db::schema::graph_cache;
+use crate::db::{DbConn, RunQueryDsl};
 
 const PHOTO: &str = "photo";
 

@@ -6,12 +6,11 @@ use chrono::NaiveDateTime;
 use diesel::dsl::count_star;
 use diesel::prelude::*;
 use diesel::upsert::excluded;
-use diesel_async::RunQueryDsl;
 
 use super::audit::lower;
 use super::new_id;
-use crate::db::DbConn;
 use crate::db::schema::{group_members, groups};
+use crate::db::{DbConn, RunQueryDsl};
 
 /// A group that somebody who signed in here is in.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]

@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use diesel::sql_types::{Text, Timestamp};
-use diesel_async::RunQueryDsl;
 
-use crate::db::DbConn;
 use crate::db::schema::{user_roles, users};
+use crate::db::{DbConn, RunQueryDsl};
 
 /// Where a role comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

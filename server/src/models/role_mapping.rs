@@ -4,11 +4,10 @@ use std::collections::BTreeSet;
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
 
 use super::audit::lower;
-use crate::db::DbConn;
 use crate::db::schema::{group_members, groups, role_mappings, user_app_roles, user_roles};
+use crate::db::{DbConn, RunQueryDsl};
 
 /// Who holds this group or app role holds that role here.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]

@@ -5,11 +5,10 @@ use std::collections::HashMap;
 use chrono::NaiveDateTime;
 use diesel::dsl::count_star;
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
 
 use super::User;
-use crate::db::DbConn;
 use crate::db::schema::{sessions, users};
+use crate::db::{DbConn, RunQueryDsl};
 
 /// A session, as the admin pages see it.
 #[derive(Clone, Debug, Queryable, Selectable)]

@@ -3,10 +3,9 @@
 
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
 
-use crate::db::DbConn;
 use crate::db::schema::used_transactions;
+use crate::db::{DbConn, RunQueryDsl};
 
 /// A used sign-in transaction.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]

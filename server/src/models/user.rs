@@ -5,11 +5,10 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel::upsert::excluded;
-use diesel_async::RunQueryDsl;
 
 use super::{Cursor, user_search};
 use crate::db::schema::{user_roles, users};
-use crate::db::{Backend, DbConn};
+use crate::db::{Backend, DbConn, RunQueryDsl};
 
 /// A user, as stored.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]

@@ -6,10 +6,9 @@
 //! the same, and a search that finds nobody reads every user.
 
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
 
-use crate::db::DbConn;
 use crate::db::schema::users;
+use crate::db::{DbConn, RunQueryDsl};
 
 /// At most this many words are searched for; the rest of a pasted text is ignored.
 const MAX_WORDS: usize = 8;

@@ -89,7 +89,7 @@ async fn db_grant(app: &TestApp, persona: entra_emulator::Persona) {
 /// When they cannot be written.
 pub async fn db_join(app: &TestApp, object_id: &str) {
     use diesel::prelude::*;
-    use diesel_async::RunQueryDsl;
+    use server::db::RunQueryDsl;
     use server::db::schema::{group_members, groups, users};
 
     let mut conn = app.state.db.conn().await.expect("a connection");
@@ -116,7 +116,7 @@ pub async fn db_join(app: &TestApp, object_id: &str) {
 /// When the query is none.
 #[cfg(feature = "sqlite")]
 pub async fn db_plan(app: &TestApp, sql: &str) -> String {
-    use diesel_async::RunQueryDsl as _;
+    use server::db::RunQueryDsl as _;
 
     #[derive(diesel::QueryableByName)]
     struct Line {

@@ -5,7 +5,9 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
-use diesel_async::{RunQueryDsl, SimpleAsyncConnection as _};
+#[cfg(feature = "postgres")]
+use diesel_async::SimpleAsyncConnection as _;
+use server::db::RunQueryDsl;
 use server::db::schema::sessions;
 use suite::{Browser, Instance, TestApp};
 

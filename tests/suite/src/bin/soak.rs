@@ -6,8 +6,8 @@ use std::error::Error;
 use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
 use entra_emulator::{Endpoint, Fault, RefreshRotation};
+use server::db::RunQueryDsl;
 use server::db::schema::grants;
 use suite::{Browser, Instance, TestApp, db_grants};
 

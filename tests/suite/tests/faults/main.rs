@@ -5,8 +5,8 @@
 //! out when the test says so.
 
 use diesel::prelude::*;
-use diesel_async::RunQueryDsl;
 use entra_emulator::{Endpoint, Fault, RefreshRotation};
+use server::db::RunQueryDsl;
 use server::db::schema::grants;
 use server::models::{Grant, NewSession, SessionRecord, new_id};
 use server::tokens::refresh_due;

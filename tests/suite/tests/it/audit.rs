@@ -105,7 +105,7 @@ async fn the_log_pages_by_key_and_is_exported_whole() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn v_16_4_2_events_cannot_be_changed() {
-    use diesel_async::RunQueryDsl as _;
+    use server::db::RunQueryDsl as _;
     let app = TestApp::start().await;
     app.sign_in("member1").await;
     let mut conn = app.state.db.conn().await.expect("a connection");

@@ -107,7 +107,7 @@ fn v_13_1_2_v_13_1_3_and_v_13_2_6_pools_and_times_are_as_documented() {
             (pool, "const READERS: usize = 8;", "8 for short reads"),
             (pool, "const WAIT: Duration = Duration::from_secs(5);", "5 s for a connection"),
             (pool, "SET statement_timeout = '30s'", "PostgreSQL: 30 s a statement"),
-            (pool, "PRAGMA busy_timeout = 5000;", "SQLite: 5 s for a lock"),
+            ("server/src/db/sqlite.rs", "PRAGMA busy_timeout = 5000;", "SQLite: 5 s for a lock"),
             ("server/src/serve.rs", "const DATABASE_TRIES: u32 = 30;", "at the start 30 tries"),
             ("server/src/serve.rs", "const DRAIN: Duration = Duration::from_secs(30);", "a shutdown waits 30 s"),
             (

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::connection::InstrumentationEvent;
+#[cfg(feature = "postgres")]
 use diesel_async::AsyncConnection as _;
 use suite::TestApp;
 
