@@ -129,13 +129,10 @@ impl ServerBackend {
         let total = self.count_users(filter).await?;
         let is_whole_list = *filter == UserFilter::default();
         let mut conn = if is_whole_list { self.reader().await? } else { self.conn().await? };
-        let Window { users, next, prev } = list.window(&mut conn).await?;
-        let ids = users.iter().map(|user| user.id.clone()).collect();
-        let sessions = SessionRecord::count_by_users(&mut conn, ids, self.state.live_at()).await?;
-        let live = |user: &User| sessions.get(&user.id).copied().unwrap_or_default();
+        let Window { users, next, prev } = list.window_with_sessions(&mut conn, self.state.live_at()).await?;
         Ok(UserPage {
             any_users: !users.is_empty() || !is_whole_list,
-            rows: users.iter().map(|user| user_row(user, live(user))).collect(),
+            rows: users.iter().map(|(user, sessions)| user_row(user, *sessions)).collect(),
             total,
             next,
             prev,

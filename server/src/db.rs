@@ -14,6 +14,7 @@ mod pool;
 pub mod schema;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod stored_time;
 
 use std::future::Future;
 
@@ -22,6 +23,7 @@ pub(crate) use pool::WAIT;
 pub use pool::{Conn, Database};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{RunQueryDsl, immediate_transaction};
+pub use stored_time::StoredTime;
 
 /// How queries are run.
 #[cfg(feature = "postgres")]

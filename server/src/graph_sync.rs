@@ -6,11 +6,12 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 use tokio::task::JoinHandle;
 
-use crate::db::DbError;
+use crate::db::{DbConn, DbError, to_end};
 use crate::graph::GraphError;
 use crate::models::{GraphCache, Group, User};
 use crate::state::AppState;
 use crate::user_graph::UserGraph;
+use crate::write_transaction;
 
 /// Kept data older than this is fetched again after it was shown.
 const FRESH_FOR: chrono::Duration = chrono::Duration::hours(1);
@@ -74,9 +75,7 @@ async fn fetch(state: &AppState, user: &User) -> Result<(), DbError> {
     let me = me.map(|me| to_json(&Some(me)));
     let manager = manager.map(|manager| to_json(&manager));
     let photo = photo.map(|photo| photo.map_or_else(nothing, |photo| (photo.content_type.to_owned(), photo.bytes)));
-    for (part, result) in [("photo", photo), ("me", me), ("manager", manager)] {
-        keep(state, &user.id, part, result).await?;
-    }
+    keep(state, &user.id, [("photo", photo), ("me", me), ("manager", manager)]).await?;
     name_groups(state, &graph, user).await
 }
 
@@ -118,14 +117,37 @@ fn to_json<T: serde::Serialize>(value: &Option<T>) -> Content {
     }
 }
 
-async fn keep(state: &AppState, user_id: &str, part: &str, result: Result<Content, GraphError>) -> Result<(), DbError> {
-    let problem = result.as_ref().err().map(in_words).unwrap_or_default();
-    let now = state.shared_now();
-    let mut conn = state.db.conn().await?;
-    if !problem.is_empty() && GraphCache::note_problem(&mut conn, user_id, part, &problem, now).await? > 0 {
+/// Keeps the answers, each under its name, in one transaction.
+async fn keep<const N: usize>(
+    state: &AppState,
+    user_id: &str,
+    answers: [(&'static str, Result<Content, GraphError>); N],
+) -> Result<(), DbError> {
+    let (state, user_id) = (state.clone(), user_id.to_owned());
+    to_end(async move {
+        let mut conn = state.db.conn().await?;
+        write_transaction!(conn, async |conn| {
+            for (part, answer) in answers {
+                keep_one(conn, &user_id, part, answer, state.shared_now()).await?;
+            }
+            Ok(())
+        })
+    })
+    .await
+}
+
+async fn keep_one(
+    conn: &mut DbConn,
+    user_id: &str,
+    part: &str,
+    answer: Result<Content, GraphError>,
+    now: NaiveDateTime,
+) -> Result<(), DbError> {
+    let problem = answer.as_ref().err().map(in_words).unwrap_or_default();
+    if !problem.is_empty() && GraphCache::note_problem(conn, user_id, part, &problem, now).await? > 0 {
         return Ok(());
     }
-    let (content_type, body) = result.unwrap_or_else(|_| nothing());
+    let (content_type, body) = answer.unwrap_or_else(|_| nothing());
     let row = GraphCache {
         user_id: user_id.to_owned(),
         part: part.to_owned(),
@@ -135,7 +157,7 @@ async fn keep(state: &AppState, user_id: &str, part: &str, result: Result<Conten
         fetched_at: now,
         tried_at: now,
     };
-    row.put(&mut conn).await?;
+    row.put(conn).await?;
     Ok(())
 }
 

@@ -101,9 +101,16 @@ impl SessionStore for DieselStore {
     }
 
     async fn save(&self, record: &Record) -> Result<()> {
-        let data = encode(record)?;
+        let (hash, data) = (hash(record.id), encode(record)?);
+        // The session's layer saves once more what a sign-in has just saved.
+        let mut conn = self.state.db.read().await.map_err(backend)?;
+        let stored = SessionRecord::find_live(&mut conn, &hash, self.state.live_at()).await.map_err(query)?;
+        drop(conn);
+        if stored.is_none_or(|stored| stored.data == data) {
+            return Ok(());
+        }
         let mut conn = self.state.db.conn().await.map_err(backend)?;
-        SessionRecord::save_data(&mut conn, &hash(record.id), &data).await.map_err(query)?;
+        SessionRecord::save_data(&mut conn, &hash, &data).await.map_err(query)?;
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use app::query::{sort_name, status_name, type_name};
 use diesel::QueryResult;
 
 use crate::db::DbConn;
-use crate::models::{Cursor, User, UserFilter, UserWindow};
+use crate::models::{Cursor, LiveAt, User, UserFilter, UserWindow};
 
 /// Which users, in which order, from where on.
 #[derive(Clone, Debug)]
@@ -14,11 +14,11 @@ pub struct UserList {
     window: UserWindow,
 }
 
-/// The users of a window, and the cursors of those beside it.
+/// A window of users, each as `T`, and the cursors of those beside it.
 #[derive(Clone, Debug)]
-pub struct Window {
+pub struct Window<T> {
     /// In the list's order.
-    pub users: Vec<User>,
+    pub users: Vec<T>,
     /// Ends the window, if there is one after it.
     pub next: Option<String>,
     /// Begins the window, if there is one before it.
@@ -59,27 +59,41 @@ impl UserList {
         &self.filter
     }
 
-    /// The users of the window in their order.
+    /// The users of the window.
     ///
     /// # Errors
     /// From the database.
-    pub async fn window(&self, conn: &mut DbConn) -> QueryResult<Window> {
+    pub async fn window(&self, conn: &mut DbConn) -> QueryResult<Window<User>> {
+        let users = User::list(conn, &self.filter, &self.window).await?;
+        Ok(self.cut(users, |user| user))
+    }
+
+    /// The users of the window, each with how many sessions of theirs are `live`.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn window_with_sessions(&self, conn: &mut DbConn, live: LiveAt) -> QueryResult<Window<(User, i64)>> {
+        let users = User::list_with_sessions(conn, &self.filter, &self.window, live).await?;
+        Ok(self.cut(users, |(user, _)| user))
+    }
+
+    /// Takes away the row that only tells that there are more, and puts the others into the list's order.
+    fn cut<T>(&self, mut rows: Vec<T>, user: impl Fn(&T) -> &User) -> Window<T> {
         let window = &self.window;
-        let mut users = User::list(conn, &self.filter, window).await?;
         let limit = usize::try_from(window.limit).unwrap_or(usize::MAX);
-        let has_more = users.len() > limit;
-        users.truncate(limit);
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
         let is_backward = window.end || window.before.is_some();
         if is_backward {
-            users.reverse();
+            rows.reverse();
         }
         let (has_prev, has_next) = match is_backward {
             true => (has_more, !window.end),
             false => (window.after.is_some(), has_more),
         };
         let at =
-            |user: Option<&User>, exists: bool| user.filter(|_| exists).map(|user| user.cursor(window.sort).encode());
-        Ok(Window { next: at(users.last(), has_next), prev: at(users.first(), has_prev), users })
+            |row: Option<&T>, exists: bool| row.filter(|_| exists).map(|row| user(row).cursor(window.sort).encode());
+        Window { next: at(rows.last(), has_next), prev: at(rows.first(), has_prev), users: rows }
     }
 }
 

@@ -34,6 +34,8 @@ pub struct CurrentUser {
     pub session: SessionRecord,
     /// What the session knows of its sign-in.
     pub signed_in: SignedIn,
+    /// Whether Graph had a photo of them.
+    pub has_photo: bool,
 }
 
 impl CurrentUser {
@@ -116,7 +118,7 @@ async fn find_current(state: &AppState, session: &Session) -> Result<Option<Curr
     let mut conn = state.db.read().await?;
     let found = SessionRecord::find_live_with_user(&mut conn, &hash(id), state.live_at()).await?;
     drop(conn);
-    let Some((record, user)) = found.filter(|(_, user)| user.is_active()) else {
+    let Some((record, user, has_photo)) = found.filter(|(_, user, _)| user.is_active()) else {
         return Ok(None);
     };
     let Some(signed_in) = SignedIn::of(&record) else {
@@ -129,7 +131,7 @@ async fn find_current(state: &AppState, session: &Session) -> Result<Option<Curr
         // Pages that only read are served also where nothing can be written: a full disk, a standby.
         tracing::warn!(%error, "the last use of a session could not be written");
     }
-    Ok(Some(CurrentUser { user, session: record, signed_in }))
+    Ok(Some(CurrentUser { user, session: record, signed_in, has_photo }))
 }
 
 async fn touch(state: &AppState, session_id: &str, now: NaiveDateTime) -> Result<(), DbError> {

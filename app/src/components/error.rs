@@ -26,8 +26,8 @@ pub(crate) fn loaded_page<T: 'static>(
 }
 
 /// The HTML of a view that waits for nothing more: the steps of a tree that could are many times the work of writing it.
-fn written(view: AnyView) -> InertElement {
-    InertElement::new(view.to_html())
+pub(crate) fn written(view: impl IntoView) -> InertElement {
+    InertElement::new(view.into_view().to_html())
 }
 
 /// A message under the heading of a page, and the status of the response.

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 
 use crate::brand;
+use crate::components::error::written;
 use crate::components::flash::FlashMessage;
 use crate::components::nav::{AdminNav, Footer, TopBar};
 use crate::islands::confirm::ConfirmDialog;
@@ -18,12 +19,12 @@ pub fn Page(
 ) -> impl IntoView {
     view! {
         {document_title(title)}
-        <TopBar/>
+        {written(view! { <TopBar/> })}
         <main id="main" class="page">
             <FlashMessage/>
             {children()}
         </main>
-        <Footer/>
+        {written(view! { <Footer/> })}
         <ConfirmDialog/>
     }
     .into_any()
@@ -41,9 +42,9 @@ pub fn AdminPage(
 ) -> impl IntoView {
     view! {
         {document_title(title)}
-        <TopBar/>
+        {written(view! { <TopBar/> })}
         <div class="admin">
-            <AdminNav/>
+            {written(view! { <AdminNav/> })}
             <main id="main" class="admin-main">
                 <FlashMessage/>
                 <header class="page-header">
@@ -53,7 +54,7 @@ pub fn AdminPage(
                 {children()}
             </main>
         </div>
-        <Footer/>
+        {written(view! { <Footer/> })}
         <ConfirmDialog/>
     }
     .into_any()
@@ -69,15 +70,15 @@ pub fn AdminDetailPage(
 ) -> impl IntoView {
     view! {
         {document_title(title)}
-        <TopBar/>
+        {written(view! { <TopBar/> })}
         <div class="admin">
-            <AdminNav/>
+            {written(view! { <AdminNav/> })}
             <main id="main" class="admin-main">
                 <FlashMessage/>
                 {children()}
             </main>
         </div>
-        <Footer/>
+        {written(view! { <Footer/> })}
         <ConfirmDialog/>
     }
     .into_any()

@@ -122,7 +122,7 @@ CREATE INDEX sessions_by_last_seen ON sessions (last_seen_at, id);
 -- A sign-in's state is used up at its first use; the rest of the transaction is in the browser's cookie.
 CREATE TABLE used_transactions (
     state_hash BYTEA PRIMARY KEY NOT NULL,
-    -- The session that it began, once it has; a reload by that session goes on to `next`.
+    -- The session that it begins; a reload by that session goes on to `next`.
     session_id TEXT COLLATE "C",
     next       TEXT COLLATE "C" NOT NULL,
     expires_at TIMESTAMP NOT NULL

@@ -241,12 +241,13 @@ async fn finish(state: AppState, caller: Caller, parameters: String) -> Result<R
         return used_or_unknown(&state, &caller, &oauth_state).await;
     };
     let is_expired = pending.transaction.is_expired(state.clock.now());
-    if is_expired || !use_up(&state, &oauth_state, pending.fields.next()).await? {
+    let session_id = new_id();
+    if is_expired || !use_up(&state, &oauth_state, &session_id, pending.fields.next()).await? {
         return used_or_unknown(&state, &caller, &oauth_state).await;
     }
     let PendingSignIn { transaction, fields, old_session, is_retry } = pending;
     let mut response = match state.oidc.finish(transaction, params).await {
-        Ok(sign_in) => signed_in(&state, &caller, sign_in, &oauth_state, &fields, old_session).await?,
+        Ok(sign_in) => signed_in(&state, &caller, sign_in, session_id, &fields, old_session).await?,
         Err(error) if !is_retry && is_to_be_asked(&state, &fields, &error) => {
             ask_the_person(&state, &caller, &error, fields, old_session).await?
         }
@@ -288,11 +289,11 @@ fn bad_state() -> OidcError {
     OidcError::Callback(CallbackFault::State)
 }
 
-/// A state serves once (RFC 9700, section 4.7.1): `false` when it has served.
-async fn use_up(state: &AppState, oauth_state: &str, next: &str) -> Result<bool, AppError> {
+/// A state serves once (RFC 9700, section 4.7.1), for the session that is to begin: `false` when it has served.
+async fn use_up(state: &AppState, oauth_state: &str, session_id: &str, next: &str) -> Result<bool, AppError> {
     let used = UsedTransaction {
         state_hash: digest(oauth_state.as_bytes()),
-        session_id: None,
+        session_id: Some(session_id.to_owned()),
         next: next.to_owned(),
         expires_at: state.shared_now() + TRANSACTION_LIFETIME * 2,
     };
@@ -318,7 +319,7 @@ async fn signed_in(
     state: &AppState,
     caller: &Caller,
     sign_in: SignIn,
-    oauth_state: &str,
+    session_id: String,
     fields: &SignInFields,
     old_session: Option<String>,
 ) -> Result<Response, AppError> {
@@ -332,10 +333,7 @@ async fn signed_in(
             refused_page(&caller.headers, &caller.request_id, refusal, next)
         }
         SyncOutcome::SignedIn { user, .. } => {
-            let session_id = begin_session(state, caller, &sign_in, &user, old_session).await?;
-            let mut conn = state.db.conn().await?;
-            UsedTransaction::set_session(&mut conn, &digest(oauth_state.as_bytes()), &session_id).await?;
-            drop(conn);
+            begin_session(state, caller, &sign_in, &user, session_id, old_session).await?;
             let fetching = graph_sync::spawn(state, &user);
             if let Some(fetching) = fetching.filter(|_| fields.scope().is_some()) {
                 // What the new permission is for is to be there when the person comes back to the page.
@@ -353,18 +351,20 @@ async fn begin_session(
     caller: &Caller,
     sign_in: &SignIn,
     user: &User,
+    session_id: String,
     old_session: Option<String>,
-) -> Result<String, AppError> {
-    // Not `flush`: it keeps the record's id, and the next save would use it again.
-    caller.session.clear().await;
-    caller.session.cycle_id().await?;
+) -> Result<(), AppError> {
+    if caller.session.id().is_some() {
+        // Not `flush`: it keeps the record's id, and the next save would use it again.
+        caller.session.clear().await;
+        caller.session.cycle_id().await?;
+    }
     if let Some(old) = old_session {
         let mut conn = state.db.conn().await?;
         SessionRecord::delete(&mut conn, &old, None).await?;
     }
-    let session_id = new_id();
     let signed_in = SignedIn {
-        session_id: session_id.clone(),
+        session_id,
         user_id: user.id.clone(),
         sid: sign_in.sid.clone(),
         login_hint: sign_in.login_hint.clone(),
@@ -376,8 +376,7 @@ async fn begin_session(
         expires_at: state.shared_now().and_utc() + state.config.session.absolute_timeout,
     };
     caller.session.insert(SIGNED_IN, signed_in).await?;
-    caller.session.save().await?;
-    Ok(session_id)
+    Ok(caller.session.save().await?)
 }
 
 /// Explains a refused sign-in and records it.

@@ -7,8 +7,8 @@ use app::model::{PageContext, Viewer};
 use app::{App, ResponseStatus, shell};
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
 use cookie::SameSite;
@@ -19,12 +19,10 @@ use leptos_axum::{LeptosRoutes as _, ResponseOptions, generate_route_list};
 use crate::assets::{favicon_url, islands_url, stylesheet_url};
 use crate::backend::ServerBackend;
 use crate::cookies;
-use crate::error::AppError;
 use crate::graph_sync;
 use crate::middleware::security_headers::Nonce;
-use crate::models::GraphCache;
 use crate::state::AppState;
-use crate::viewer::{CurrentUser, MaybeUser};
+use crate::viewer::CurrentUser;
 
 /// Adds every page of [`app::routes`] to the router.
 pub fn routes(state: &AppState) -> Router<AppState> {
@@ -32,38 +30,18 @@ pub fn routes(state: &AppState) -> Router<AppState> {
     let context_state = state.clone();
     Router::new()
         .leptos_routes_with_context(state, pages, move || provide(&context_state), shell)
-        .layer(axum::middleware::from_fn_with_state(state.clone(), prepare))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), drop_flash))
 }
 
-/// What the middleware found out for the page, since a page's context is made without waiting.
-#[derive(Clone, Debug)]
-struct Prepared {
-    has_photo: bool,
-}
-
-/// Middleware around pages: looks up what their context needs, and drops a shown flash message.
-async fn prepare(
-    State(state): State<AppState>,
-    MaybeUser(viewer): MaybeUser,
-    headers: HeaderMap,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, AppError> {
-    let has_photo = match &viewer {
-        Some(viewer) if state.graph.is_some() => {
-            let mut conn = state.db.read().await?;
-            GraphCache::has_photo(&mut conn, &viewer.user.id).await?
-        }
-        _ => false,
-    };
-    request.extensions_mut().insert(Prepared { has_photo });
+/// Middleware around pages: a message that a page shows is shown once.
+async fn drop_flash(State(state): State<AppState>, request: Request, next: Next) -> Response {
     let https = state.config.public_url.is_https();
-    let shows_flash = cookies::notice(&headers, https).is_some();
+    let shows_flash = cookies::notice(request.headers(), https).is_some();
     let mut response = next.run(request).await;
     if shows_flash {
         cookies::remove(response.headers_mut(), cookies::host_name("flash", https), https, SameSite::Lax);
     }
-    Ok(response)
+    response
 }
 
 fn provide(state: &AppState) {
@@ -84,14 +62,13 @@ fn provide(state: &AppState) {
 }
 
 fn page_context(state: &AppState, parts: &Parts, viewer: Option<&CurrentUser>) -> PageContext {
-    let has_photo = parts.extensions.get::<Prepared>().is_some_and(|prepared| prepared.has_photo);
     PageContext {
         csrf_token: viewer.map(|viewer| viewer.csrf_token(state)).unwrap_or_default(),
         viewer: viewer.map(|viewer| Viewer {
             id: viewer.user.id.clone(),
             name: viewer.user.name().to_owned(),
             upn: viewer.user.upn.clone(),
-            has_photo,
+            has_photo: viewer.has_photo && state.graph.is_some(),
             is_admin: viewer.user.has_role(crate::user_sync::ADMIN),
         }),
         path: parts.uri.path().to_owned(),

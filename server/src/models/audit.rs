@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::{event_id, first_event_id};
 use crate::db::schema::audit_events;
-use crate::db::{Backend, DbConn, RunQueryDsl};
+use crate::db::{Backend, DbConn, RunQueryDsl, StoredTime};
 
 /// An event, as stored.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -14,6 +14,7 @@ pub struct AuditEvent {
     /// UUID of version 7, made from the time of the event: its order is the order of time.
     pub id: String,
     /// When.
+    #[diesel(deserialize_as = StoredTime)]
     pub at: NaiveDateTime,
     /// What: `sign_in.succeeded`.
     pub kind: String,

@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use crate::db::schema::directory_syncs;
-use crate::db::{DbConn, RunQueryDsl};
+use crate::db::{DbConn, RunQueryDsl, StoredTime};
 
 /// The sync of a tenant, as stored.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -19,6 +19,7 @@ pub struct DirectorySync {
     /// Until when somebody is at it.
     pub leased_until: Option<NaiveDateTime>,
     /// When the next round may begin.
+    #[diesel(deserialize_as = StoredTime)]
     pub due_at: NaiveDateTime,
     /// When the last round began.
     pub began_at: Option<NaiveDateTime>,

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 
 use super::{LiveAt, SessionRecord, User};
 use crate::db::schema::{grants, users};
-use crate::db::{DbConn, RunQueryDsl};
+use crate::db::{DbConn, RunQueryDsl, StoredTime};
 
 /// A grant, as stored.
 #[derive(Clone, Queryable, Selectable)]
@@ -28,6 +28,7 @@ pub struct Grant {
     /// Whether there is a refresh token.
     pub has_refresh_token: bool,
     /// End of the access token.
+    #[diesel(deserialize_as = StoredTime)]
     pub expires_at: NaiveDateTime,
     /// When the background refresh may take it.
     pub due_at: Option<NaiveDateTime>,
@@ -44,6 +45,7 @@ pub struct Grant {
     /// Last successful refresh.
     pub refreshed_at: Option<NaiveDateTime>,
     /// The sign-in that began it.
+    #[diesel(deserialize_as = StoredTime)]
     pub created_at: NaiveDateTime,
 }
 

@@ -5,9 +5,9 @@ use diesel::dsl::case_when;
 use diesel::prelude::*;
 
 use crate::db::schema::graph_cache;
-use crate::db::{DbConn, RunQueryDsl};
+use crate::db::{DbConn, RunQueryDsl, StoredTime};
 
-const PHOTO: &str = "photo";
+pub(super) const PHOTO: &str = "photo";
 
 /// One part of what Graph knows about a user.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
@@ -24,8 +24,10 @@ pub struct GraphCache {
     /// Why the last fetch failed, in words; empty when it did not.
     pub problem: String,
     /// The last successful fetch; the first try while there was none.
+    #[diesel(deserialize_as = StoredTime)]
     pub fetched_at: NaiveDateTime,
     /// The last try.
+    #[diesel(deserialize_as = StoredTime)]
     pub tried_at: NaiveDateTime,
 }
 
@@ -93,14 +95,5 @@ impl GraphCache {
     #[must_use]
     pub fn is_photo(&self) -> bool {
         self.part == PHOTO && !self.content_type.is_empty()
-    }
-
-    /// Whether a photo is cached.
-    ///
-    /// # Errors
-    /// From the database.
-    pub async fn has_photo(conn: &mut DbConn, user_id: &str) -> QueryResult<bool> {
-        let photo = graph_cache::table.find((user_id, PHOTO)).filter(graph_cache::content_type.ne(""));
-        diesel::select(diesel::dsl::exists(photo)).get_result(conn).await
     }
 }

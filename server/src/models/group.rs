@@ -10,7 +10,7 @@ use diesel::upsert::excluded;
 use super::audit::lower;
 use super::new_id;
 use crate::db::schema::{group_members, groups};
-use crate::db::{DbConn, RunQueryDsl};
+use crate::db::{DbConn, RunQueryDsl, StoredTime};
 
 /// A group that somebody who signed in here is in.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -25,6 +25,7 @@ pub struct Group {
     /// Display name; empty when not known yet.
     pub name: String,
     /// Last seen in somebody's claims.
+    #[diesel(deserialize_as = StoredTime)]
     pub seen_at: NaiveDateTime,
 }
 

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Text, Timestamp};
 
 use crate::db::schema::{user_roles, users};
-use crate::db::{DbConn, RunQueryDsl};
+use crate::db::{DbConn, RunQueryDsl, StoredTime};
 
 /// Where a role comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +40,7 @@ pub struct UserRole {
     /// `provider` or `local`.
     pub source: String,
     /// Since when.
+    #[diesel(deserialize_as = StoredTime)]
     pub granted_at: NaiveDateTime,
     /// By whom; empty for the provider.
     pub granted_by: String,

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 
 use super::audit::lower;
 use crate::db::schema::{group_members, groups, role_mappings, user_app_roles, user_roles};
-use crate::db::{DbConn, RunQueryDsl};
+use crate::db::{DbConn, RunQueryDsl, StoredTime};
 
 /// Who holds this group or app role holds that role here.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
@@ -20,6 +20,7 @@ pub struct RoleMapping {
     /// Who added it: a UPN.
     pub created_by: String,
     /// When.
+    #[diesel(deserialize_as = StoredTime)]
     pub created_at: NaiveDateTime,
 }
 

@@ -1,14 +1,13 @@
 //! Sessions: the cookie's value is looked up by its digest, everything else by the row's id.
 
-use std::collections::HashMap;
-
 use chrono::NaiveDateTime;
-use diesel::dsl::count_star;
+use diesel::dsl::exists;
 use diesel::prelude::*;
 
 use super::User;
-use crate::db::schema::{sessions, users};
-use crate::db::{DbConn, RunQueryDsl};
+use super::graph_cache::PHOTO;
+use crate::db::schema::{graph_cache, sessions, users};
+use crate::db::{DbConn, RunQueryDsl, StoredTime};
 
 /// A session, as the admin pages see it.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -27,10 +26,13 @@ pub struct SessionRecord {
     /// What tower-sessions keeps: JSON.
     pub data: String,
     /// Begin.
+    #[diesel(deserialize_as = StoredTime)]
     pub created_at: NaiveDateTime,
     /// Last request, to the minute.
+    #[diesel(deserialize_as = StoredTime)]
     pub last_seen_at: NaiveDateTime,
     /// Absolute end.
+    #[diesel(deserialize_as = StoredTime)]
     pub expires_at: NaiveDateTime,
 }
 
@@ -99,11 +101,13 @@ pub enum EndedAtProvider {
     },
 }
 
+/// The condition of a session that is live at a [`LiveAt`].
 macro_rules! is_live {
     ($live:expr) => {
         sessions::expires_at.gt($live.now).and(sessions::last_seen_at.gt($live.seen_since))
     };
 }
+pub(super) use is_live;
 
 impl SessionRecord {
     /// The live session with this digest.
@@ -119,7 +123,7 @@ impl SessionRecord {
             .optional()
     }
 
-    /// The live session with this digest and its user, in one query.
+    /// The live session with this digest, its user and whether there is a photo of them, in one query.
     ///
     /// # Errors
     /// From the database.
@@ -127,11 +131,14 @@ impl SessionRecord {
         conn: &mut DbConn,
         id_hash: &[u8],
         live: LiveAt,
-    ) -> QueryResult<Option<(Self, User)>> {
+    ) -> QueryResult<Option<(Self, User, bool)>> {
+        let photo = graph_cache::table
+            .filter(graph_cache::user_id.eq(users::id).and(graph_cache::part.eq(PHOTO)))
+            .filter(graph_cache::content_type.ne(""));
         sessions::table
             .inner_join(users::table)
             .filter(sessions::id_hash.eq(id_hash).and(is_live!(live)))
-            .select((Self::as_select(), User::as_select()))
+            .select((Self::as_select(), User::as_select(), exists(photo)))
             .first(conn)
             .await
             .optional()
@@ -194,24 +201,6 @@ impl SessionRecord {
             .select((Self::as_select(), User::as_select()))
             .load(conn)
             .await
-    }
-
-    /// How many live sessions each of these users has; users without one are absent.
-    ///
-    /// # Errors
-    /// From the database.
-    pub async fn count_by_users(
-        conn: &mut DbConn,
-        user_ids: Vec<String>,
-        live: LiveAt,
-    ) -> QueryResult<HashMap<String, i64>> {
-        let counts: Vec<(String, i64)> = sessions::table
-            .filter(sessions::user_id.eq_any(user_ids).and(is_live!(live)))
-            .group_by(sessions::user_id)
-            .select((sessions::user_id, count_star()))
-            .load(conn)
-            .await?;
-        Ok(counts.into_iter().collect())
     }
 
     /// How many sessions are live.

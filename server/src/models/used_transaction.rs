@@ -5,7 +5,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use crate::db::schema::used_transactions;
-use crate::db::{DbConn, RunQueryDsl};
+use crate::db::{DbConn, RunQueryDsl, StoredTime};
 
 /// A used sign-in transaction.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -13,11 +13,12 @@ use crate::db::{DbConn, RunQueryDsl};
 pub struct UsedTransaction {
     /// SHA-256 of the state, or of a logout token's realm and id.
     pub state_hash: Vec<u8>,
-    /// The session that it began.
+    /// The session that it begins, or would have.
     pub session_id: Option<String>,
     /// Where the sign-in went on to.
     pub next: String,
     /// When the row may go: the transaction could no longer be used anyway.
+    #[diesel(deserialize_as = StoredTime)]
     pub expires_at: NaiveDateTime,
 }
 
@@ -30,17 +31,6 @@ impl UsedTransaction {
         let inserted =
             diesel::insert_into(used_transactions::table).values(self).on_conflict_do_nothing().execute(conn).await?;
         Ok(inserted > 0)
-    }
-
-    /// Notes the session that the transaction began.
-    ///
-    /// # Errors
-    /// From the database.
-    pub async fn set_session(conn: &mut DbConn, state_hash: &[u8], session_id: &str) -> QueryResult<usize> {
-        diesel::update(used_transactions::table.find(state_hash))
-            .set(used_transactions::session_id.eq(session_id))
-            .execute(conn)
-            .await
     }
 
     /// The used transaction of this state.

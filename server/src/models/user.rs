@@ -6,9 +6,10 @@ use diesel::prelude::*;
 use diesel::sql_types::Bool;
 use diesel::upsert::excluded;
 
-use super::{Cursor, user_search};
-use crate::db::schema::{user_roles, users};
-use crate::db::{Backend, DbConn, RunQueryDsl};
+use super::session::is_live;
+use super::{Cursor, LiveAt, user_search};
+use crate::db::schema::{sessions, user_roles, users};
+use crate::db::{Backend, DbConn, RunQueryDsl, StoredTime};
 
 /// A user, as stored.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
@@ -47,10 +48,13 @@ pub struct User {
     /// Claims shown on the profile: a JSON object.
     pub claims: String,
     /// First seen.
+    #[diesel(deserialize_as = StoredTime)]
     pub created_at: NaiveDateTime,
     /// Last sign-in.
+    #[diesel(deserialize_as = StoredTime)]
     pub last_sign_in_at: NaiveDateTime,
     /// Last sync from the provider.
+    #[diesel(deserialize_as = StoredTime)]
     pub synced_at: NaiveDateTime,
 }
 
@@ -359,6 +363,22 @@ impl User {
     pub async fn list(conn: &mut DbConn, filter: &UserFilter, window: &UserWindow) -> QueryResult<Vec<Self>> {
         let among = user_search::candidates(conn, &filter.q).await?;
         Self::page(filter, among, window).select(Self::as_select()).load(conn).await
+    }
+
+    /// [`Self::list`], and how many live sessions each of them has.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn list_with_sessions(
+        conn: &mut DbConn,
+        filter: &UserFilter,
+        window: &UserWindow,
+        live: LiveAt,
+    ) -> QueryResult<Vec<(Self, i64)>> {
+        let among = user_search::candidates(conn, &filter.q).await?;
+        let theirs = sessions::table.filter(sessions::user_id.eq(users::id).and(is_live!(live)));
+        let count = theirs.count().single_value().assume_not_null();
+        Self::page(filter, among, window).select((Self::as_select(), count)).load(conn).await
     }
 
     /// The query of [`Self::list`], `among` the users with these ids.
