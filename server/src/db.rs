@@ -10,6 +10,7 @@
 mod clock;
 pub mod migrate;
 mod pool;
+mod prepared;
 #[rustfmt::skip]
 pub mod schema;
 #[cfg(feature = "sqlite")]
@@ -21,6 +22,7 @@ use std::future::Future;
 pub use clock::DatabaseClock;
 pub(crate) use pool::WAIT;
 pub use pool::{Conn, Database};
+pub use prepared::{Prepare, Prepared};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{RunQueryDsl, immediate_transaction};
 pub use stored_time::StoredTime;

@@ -18,6 +18,7 @@ mod error;
 mod examine;
 mod flow;
 mod id_token;
+mod jwk;
 mod jwt;
 mod keys;
 mod logout;

@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::{event_id, first_event_id};
 use crate::db::schema::audit_events;
-use crate::db::{Backend, DbConn, RunQueryDsl, StoredTime};
+use crate::db::{Backend, DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// An event, as stored.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -73,7 +73,7 @@ impl NewAuditEvent {
             request_id: self.request_id,
             detail: serde_json::Value::Object(detail).to_string(),
         };
-        diesel::insert_into(audit_events::table).values(&row).execute(conn).await?;
+        diesel::insert_into(audit_events::table).values(&row).prepared().execute(conn).await?;
         Ok(())
     }
 }

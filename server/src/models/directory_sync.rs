@@ -4,7 +4,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use crate::db::schema::directory_syncs;
-use crate::db::{DbConn, RunQueryDsl, StoredTime};
+use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// The sync of a tenant, as stored.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -72,6 +72,7 @@ impl DirectorySync {
         diesel::insert_into(directory_syncs::table)
             .values((directory_syncs::tenant_id.eq(tenant_id), directory_syncs::due_at.eq(now)))
             .on_conflict_do_nothing()
+            .prepared()
             .execute(conn)
             .await?;
         directory_syncs::table.find(tenant_id).select(Self::as_select()).first(conn).await
@@ -115,6 +116,7 @@ impl DirectorySync {
                 directory_syncs::leased_until.eq(until),
                 directory_syncs::began_at.eq(began_at),
             ))
+            .prepared()
             .execute(conn)
             .await?;
         if leased > 0 {
@@ -164,6 +166,7 @@ impl DirectorySync {
                 directory_syncs::held_of.eq(end.held_of),
                 directory_syncs::allowed.eq(end.allowed),
             ))
+            .prepared()
             .execute(conn)
             .await?;
         Ok(written > 0)
@@ -181,6 +184,7 @@ impl DirectorySync {
                 directory_syncs::allowed.eq(self.held),
                 directory_syncs::due_at.eq(now),
             ))
+            .prepared()
             .execute(conn)
             .await?;
         Ok(written > 0)

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 
 use super::{LiveAt, SessionRecord, User};
 use crate::db::schema::{grants, users};
-use crate::db::{DbConn, RunQueryDsl, StoredTime};
+use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// A grant, as stored.
 #[derive(Clone, Queryable, Selectable)]
@@ -151,7 +151,7 @@ impl NewGrant {
     /// From the database; a unique violation when two sign-ins race, which a retry resolves.
     pub async fn store(&self, conn: &mut DbConn, existing: Option<&Grant>) -> QueryResult<()> {
         let Some(existing) = existing else {
-            diesel::insert_into(grants::table).values(self).execute(conn).await?;
+            diesel::insert_into(grants::table).values(self).prepared().execute(conn).await?;
             return Ok(());
         };
         diesel::update(grants::table.find(&existing.id))
@@ -168,6 +168,7 @@ impl NewGrant {
                 grants::last_error.eq(""),
                 grants::challenge.eq(""),
             ))
+            .prepared()
             .execute(conn)
             .await?;
         Ok(())
@@ -241,7 +242,8 @@ impl Grant {
     /// From the database.
     pub async fn reseal(&self, conn: &mut DbConn, sealed: Vec<u8>) -> QueryResult<bool> {
         let same = grants::id.eq(&self.id).and(grants::sealed.eq(&self.sealed));
-        let written = diesel::update(grants::table.filter(same)).set(grants::sealed.eq(sealed)).execute(conn).await?;
+        let written =
+            diesel::update(grants::table.filter(same)).set(grants::sealed.eq(sealed)).prepared().execute(conn).await?;
         Ok(written > 0)
     }
 
@@ -298,6 +300,7 @@ impl Grant {
     pub async fn lease(&mut self, conn: &mut DbConn, until: NaiveDateTime) -> QueryResult<bool> {
         let leased = diesel::update(self.unchanged())
             .set((grants::version.eq(grants::version + 1), grants::leased_until.eq(until)))
+            .prepared()
             .execute(conn)
             .await?;
         if leased > 0 {
@@ -327,6 +330,7 @@ impl Grant {
                 grants::challenge.eq(""),
                 grants::refreshed_at.eq(Some(result.now)),
             ))
+            .prepared()
             .execute(conn)
             .await?;
         Ok(written > 0)
@@ -342,7 +346,7 @@ impl Grant {
             grants::version.eq(grants::version + 1),
             grants::leased_until.eq(None::<NaiveDateTime>),
         );
-        Ok(diesel::update(self.unchanged()).set(fields).execute(conn).await? > 0)
+        Ok(diesel::update(self.unchanged()).set(fields).prepared().execute(conn).await? > 0)
     }
 
     /// Frees the grant as it is, if the lease still holds.
@@ -351,7 +355,7 @@ impl Grant {
     /// From the database.
     pub async fn release(&self, conn: &mut DbConn) -> QueryResult<()> {
         let fields = (grants::version.eq(grants::version + 1), grants::leased_until.eq(None::<NaiveDateTime>));
-        diesel::update(self.unchanged()).set(fields).execute(conn).await.map(drop)
+        diesel::update(self.unchanged()).set(fields).prepared().execute(conn).await.map(drop)
     }
 
     /// Writes a refresh's failure if the lease still holds; `false` when it does not.
@@ -369,6 +373,7 @@ impl Grant {
                 grants::last_error.eq(failure.error),
                 grants::challenge.eq(failure.challenge.unwrap_or_else(|| self.challenge.clone())),
             ))
+            .prepared()
             .execute(conn)
             .await?;
         Ok(written > 0)
@@ -388,6 +393,7 @@ impl Grant {
                 grants::due_at.eq(self.has_refresh_token.then_some(now)),
                 grants::version.eq(grants::version + 1),
             ))
+            .prepared()
             .execute(conn)
             .await?;
         if written > 0 {

@@ -5,7 +5,7 @@ use diesel::dsl::case_when;
 use diesel::prelude::*;
 
 use crate::db::schema::graph_cache;
-use crate::db::{DbConn, RunQueryDsl, StoredTime};
+use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 pub(super) const PHOTO: &str = "photo";
 
@@ -42,6 +42,7 @@ impl GraphCache {
             .on_conflict((graph_cache::user_id, graph_cache::part))
             .do_update()
             .set(self)
+            .prepared()
             .execute(conn)
             .await
     }
@@ -59,6 +60,7 @@ impl GraphCache {
     ) -> QueryResult<usize> {
         diesel::update(graph_cache::table.find((user_id, part)))
             .set((graph_cache::problem.eq(problem), graph_cache::tried_at.eq(now)))
+            .prepared()
             .execute(conn)
             .await
     }

@@ -10,7 +10,7 @@ use diesel::upsert::excluded;
 use super::audit::lower;
 use super::new_id;
 use crate::db::schema::{group_members, groups};
-use crate::db::{DbConn, RunQueryDsl, StoredTime};
+use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// A group that somebody who signed in here is in.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -84,6 +84,7 @@ impl Group {
     pub async fn set_name(conn: &mut DbConn, realm: &str, object_id: &str, name: &str) -> QueryResult<usize> {
         diesel::update(groups::table.filter(groups::realm.eq(realm).and(groups::object_id.eq(object_id))))
             .set(groups::name.eq(name))
+            .prepared()
             .execute(conn)
             .await
     }
@@ -114,6 +115,7 @@ pub async fn set_memberships(
         diesel::insert_into(group_members::table)
             .values((group_members::user_id.eq(user_id), group_members::group_id.eq(group_id)))
             .on_conflict_do_nothing()
+            .prepared()
             .execute(conn)
             .await?;
     }
@@ -135,6 +137,7 @@ async fn upsert(conn: &mut DbConn, realm: &str, object_id: &str, now: NaiveDateT
         .do_update()
         .set(groups::seen_at.eq(excluded(groups::seen_at)))
         .returning(groups::id)
+        .prepared()
         .get_result(conn)
         .await
 }

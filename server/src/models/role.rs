@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Text, Timestamp};
 
 use crate::db::schema::{user_roles, users};
-use crate::db::{DbConn, RunQueryDsl, StoredTime};
+use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// Where a role comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,8 @@ pub async fn grant_role(
         granted_at: now,
         granted_by: by.to_owned(),
     };
-    let added = diesel::insert_into(user_roles::table).values(&row).on_conflict_do_nothing().execute(conn).await?;
+    let added =
+        diesel::insert_into(user_roles::table).values(&row).on_conflict_do_nothing().prepared().execute(conn).await?;
     update_effective(conn, user_id).await?;
     Ok(added > 0)
 }
@@ -180,6 +181,6 @@ const EFFECTIVE: &str = "COALESCE((SELECT string_agg(DISTINCT role, ' ' ORDER BY
 /// Writes the union of all sources to `users.roles`.
 async fn update_effective(conn: &mut DbConn, user_id: &str) -> QueryResult<()> {
     let effective = diesel::dsl::sql::<Text>(EFFECTIVE);
-    diesel::update(users::table.find(user_id)).set(users::roles.eq(effective)).execute(conn).await?;
+    diesel::update(users::table.find(user_id)).set(users::roles.eq(effective)).prepared().execute(conn).await?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use diesel::prelude::*;
 
 use super::audit::lower;
 use crate::db::schema::{group_members, groups, role_mappings, user_app_roles, user_roles};
-use crate::db::{DbConn, RunQueryDsl, StoredTime};
+use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// Who holds this group or app role holds that role here.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
@@ -40,7 +40,7 @@ impl RoleMapping {
     /// From the database.
     pub async fn insert(&self, conn: &mut DbConn) -> QueryResult<bool> {
         let added = diesel::insert_into(role_mappings::table).values(self).on_conflict_do_nothing();
-        Ok(added.execute(conn).await? > 0)
+        Ok(added.prepared().execute(conn).await? > 0)
     }
 
     /// Removes it; says whether it was there.
@@ -106,7 +106,12 @@ pub async fn set_app_roles(conn: &mut DbConn, user_id: &str, app_roles: &BTreeSe
     }
     for new in app_roles.difference(&held) {
         let row = (user_app_roles::user_id.eq(user_id), user_app_roles::app_role.eq(new));
-        diesel::insert_into(user_app_roles::table).values(row).on_conflict_do_nothing().execute(conn).await?;
+        diesel::insert_into(user_app_roles::table)
+            .values(row)
+            .on_conflict_do_nothing()
+            .prepared()
+            .execute(conn)
+            .await?;
     }
     Ok(())
 }

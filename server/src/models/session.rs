@@ -7,7 +7,7 @@ use diesel::prelude::*;
 use super::User;
 use super::graph_cache::PHOTO;
 use crate::db::schema::{graph_cache, sessions, users};
-use crate::db::{DbConn, RunQueryDsl, StoredTime};
+use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// A session, as the admin pages see it.
 #[derive(Clone, Debug, Queryable, Selectable)]
@@ -68,7 +68,8 @@ impl NewSession {
     /// # Errors
     /// From the database.
     pub async fn insert(&self, conn: &mut DbConn) -> QueryResult<bool> {
-        let inserted = diesel::insert_into(sessions::table).values(self).on_conflict_do_nothing().execute(conn).await?;
+        let inserted =
+            diesel::insert_into(sessions::table).values(self).on_conflict_do_nothing().prepared().execute(conn).await?;
         Ok(inserted > 0)
     }
 }
@@ -152,6 +153,7 @@ impl SessionRecord {
     pub async fn save_data(conn: &mut DbConn, id_hash: &[u8], data: &str) -> QueryResult<usize> {
         diesel::update(sessions::table.filter(sessions::id_hash.eq(id_hash)))
             .set(sessions::data.eq(data))
+            .prepared()
             .execute(conn)
             .await
     }
@@ -163,6 +165,7 @@ impl SessionRecord {
     pub async fn touch(conn: &mut DbConn, id: &str, now: NaiveDateTime) -> QueryResult<usize> {
         diesel::update(sessions::table.filter(sessions::id.eq(id)))
             .set(sessions::last_seen_at.eq(now))
+            .prepared()
             .execute(conn)
             .await
     }

@@ -5,7 +5,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use crate::db::schema::used_transactions;
-use crate::db::{DbConn, RunQueryDsl, StoredTime};
+use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// A used sign-in transaction.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -28,8 +28,12 @@ impl UsedTransaction {
     /// # Errors
     /// From the database.
     pub async fn insert(&self, conn: &mut DbConn) -> QueryResult<bool> {
-        let inserted =
-            diesel::insert_into(used_transactions::table).values(self).on_conflict_do_nothing().execute(conn).await?;
+        let inserted = diesel::insert_into(used_transactions::table)
+            .values(self)
+            .on_conflict_do_nothing()
+            .prepared()
+            .execute(conn)
+            .await?;
         Ok(inserted > 0)
     }
 

@@ -9,7 +9,7 @@ use diesel::upsert::excluded;
 use super::session::is_live;
 use super::{Cursor, LiveAt, user_search};
 use crate::db::schema::{sessions, user_roles, users};
-use crate::db::{Backend, DbConn, RunQueryDsl, StoredTime};
+use crate::db::{Backend, DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// A user, as stored.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
@@ -149,6 +149,7 @@ impl NewUser {
                 users::synced_at.eq(excluded(users::synced_at)),
             ))
             .returning(User::as_returning())
+            .prepared()
             .get_result(conn)
             .await
     }
@@ -275,6 +276,7 @@ impl User {
         let disabled_here = users::status.eq("disabled").and(users::disabled_by.eq("administrator"));
         let changed = diesel::update(users::table.filter(users::id.eq(id).and(diesel::dsl::not(disabled_here))))
             .set((users::status.eq("disabled"), users::disabled_by.eq("administrator")))
+            .prepared()
             .execute(conn)
             .await?;
         Ok(changed > 0)
@@ -287,6 +289,7 @@ impl User {
     pub async fn enable(conn: &mut DbConn, id: &str) -> QueryResult<bool> {
         let changed = diesel::update(users::table.filter(users::id.eq(id).and(users::status.ne("active"))))
             .set((users::status.eq("active"), users::disabled_by.eq("")))
+            .prepared()
             .execute(conn)
             .await?;
         Ok(changed > 0)
@@ -321,6 +324,7 @@ impl User {
                 users::disabled_by.eq(&self.disabled_by),
                 users::synced_at.eq(now),
             ))
+            .prepared()
             .execute(conn)
             .await?;
         Ok(())

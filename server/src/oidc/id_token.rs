@@ -8,13 +8,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Duration, Utc};
-use openidconnect::core::{CoreIdToken, CoreIdTokenVerifier, CoreJsonWebKey, CoreJwsSigningAlgorithm};
-use openidconnect::{ClaimsVerificationError, ClientId, IssuerUrl, JsonWebKeySet, Nonce};
+use openidconnect::core::{CoreIdToken, CoreJwsSigningAlgorithm};
+use openidconnect::{ClaimsVerificationError, ClientId, IdTokenVerifier, IssuerUrl, JsonWebKeySet, Nonce};
 use serde_json::{Map, Value};
 use subtle::ConstantTimeEq as _;
 
 use super::claims::texts;
 use super::error::{OidcError, TokenFault};
+use super::jwk::RsaKey;
 use super::jwt::{UnverifiedToken, is_guid};
 use super::keys::{KeyOwner, KeySource};
 use super::metadata::Metadata;
@@ -154,11 +155,7 @@ impl Verifier<'_> {
     }
 
     /// The provider's key that the token names, if it is one for tokens of `issuer`.
-    pub(crate) async fn find_key(
-        &self,
-        token: &UnverifiedToken<'_>,
-        issuer: &str,
-    ) -> Result<CoreJsonWebKey, OidcError> {
+    pub(crate) async fn find_key(&self, token: &UnverifiedToken<'_>, issuer: &str) -> Result<RsaKey, OidcError> {
         let owner = match &self.config.kind {
             ProviderKind::Generic { .. } => KeyOwner::Anyone,
             ProviderKind::Entra { tenant: Tenant::Single(_), .. } => KeyOwner::IfNamed(issuer),
@@ -169,12 +166,12 @@ impl Verifier<'_> {
 
     /// Signature, algorithm, issuer, audience and expiry by `openidconnect`, with this one key. The
     /// nonce is looked at afterwards, before anything of the token is used.
-    fn check_signature(&self, text: &str, key: CoreJsonWebKey, issuer: &str) -> Result<(), TokenFault> {
+    fn check_signature(&self, text: &str, key: RsaKey, issuer: &str) -> Result<(), TokenFault> {
         let token: CoreIdToken = text.parse().map_err(|_| TokenFault::Malformed)?;
         let client_id = ClientId::new(self.config.client_id.clone());
         let issuer = IssuerUrl::new(issuer.to_owned()).map_err(|_| TokenFault::Issuer)?;
         let not_expired_at = self.oldest_expiry();
-        let verifier = CoreIdTokenVerifier::new_public_client(client_id, issuer, JsonWebKeySet::new(vec![key]))
+        let verifier = IdTokenVerifier::new_public_client(client_id, issuer, JsonWebKeySet::new(vec![key]))
             .set_allowed_algs([CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256])
             .set_time_fn(move || not_expired_at);
         let nonce_is_checked_next = |_: Option<&Nonce>| Ok(());

@@ -13,12 +13,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Duration, Utc};
 use futures_util::FutureExt as _;
-use openidconnect::core::CoreJsonWebKey;
 use serde_json::Value;
 use url::Url;
 
 use super::cache::{Cache, Kept};
 use super::error::{Endpoint, KeysFault, OidcError, TokenFault};
+use super::jwk::RsaKey;
 use super::metadata::get_document;
 use super::status::SourceStatus;
 use super::transport::Transport;
@@ -49,7 +49,7 @@ pub(crate) struct SigningKey {
     modulus: String,
     /// Entra's extension: whose tokens the key signs, with `{tenantid}` for all tenants.
     issuer: Option<String>,
-    key: CoreJsonWebKey,
+    key: RsaKey,
 }
 
 /// Whose tokens a key must be for (Microsoft identity platform, "Validate the signing key issuer").
@@ -139,7 +139,7 @@ impl SigningKey {
             id: text("kid").map(str::to_owned),
             modulus: modulus.to_owned(),
             issuer: text("issuer").map(str::to_owned),
-            key: serde_json::from_value(key.clone()).ok()?,
+            key: RsaKey::read(key)?,
         })
     }
 }
@@ -184,12 +184,7 @@ impl KeySource {
     ///
     /// # Errors
     /// [`TokenFault`] if there is no such key; [`OidcError::Unavailable`] if that cannot be told.
-    pub(crate) async fn find(
-        &self,
-        uri: &Url,
-        id: Option<&str>,
-        owner: &KeyOwner<'_>,
-    ) -> Result<CoreJsonWebKey, OidcError> {
+    pub(crate) async fn find(&self, uri: &Url, id: Option<&str>, owner: &KeyOwner<'_>) -> Result<RsaKey, OidcError> {
         let seen = self.cache.fetches();
         let keys = self.current(uri).await?;
         match keys.select(id, owner) {
@@ -217,7 +212,7 @@ impl KeySource {
         id: Option<&str>,
         owner: &KeyOwner<'_>,
         mut seen: u64,
-    ) -> Result<CoreJsonWebKey, OidcError> {
+    ) -> Result<RsaKey, OidcError> {
         loop {
             let mut asked = false;
             let ask = async {

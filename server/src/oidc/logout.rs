@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, Duration, Utc};
 use openidconnect::JsonWebKey as _;
-use openidconnect::core::{CoreJsonWebKey, CoreJwsSigningAlgorithm};
+use openidconnect::core::CoreJwsSigningAlgorithm;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use url::Url;
@@ -11,6 +11,7 @@ use url::Url;
 use super::OidcClient;
 use super::error::{OidcError, TokenFault};
 use super::id_token::check_kind;
+use super::jwk::RsaKey;
 use super::jwt::UnverifiedToken;
 
 /// The member of `events` that makes a token a logout token.
@@ -124,7 +125,7 @@ fn check_logout_claims(token: &UnverifiedToken<'_>) -> Result<(), TokenFault> {
 }
 
 /// The RS256 signature of a token that is no ID token.
-pub(crate) fn check_signature(token: &UnverifiedToken<'_>, key: &CoreJsonWebKey) -> Result<(), TokenFault> {
+pub(crate) fn check_signature(token: &UnverifiedToken<'_>, key: &RsaKey) -> Result<(), TokenFault> {
     let algorithm = CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256;
     key.verify_signature(&algorithm, token.signing_input.as_bytes(), &token.signature)
         .map_err(|_| TokenFault::Signature)

@@ -52,6 +52,12 @@ impl Key {
         ["key-a", "key-b", "key-small"][self as usize]
     }
 
+    /// The RS256 signature.
+    pub(crate) fn sign(self, message: &[u8]) -> Vec<u8> {
+        let digest = crate::crypto::digest(message);
+        self.private().sign(Pkcs1v15Sign::new::<rsa::sha2::Sha256>(), &digest).expect("signs")
+    }
+
     /// As Entra publishes keys: without `alg`.
     pub(crate) fn jwk(self) -> Value {
         let public = self.private().to_public_key();
@@ -90,8 +96,7 @@ impl Token {
         let claims = self.raw_claims.clone().unwrap_or_else(|| Value::Object(self.claims.clone()).to_string());
         let header = Value::Object(self.header.clone()).to_string();
         let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-        let digest = crate::crypto::digest(input.as_bytes());
-        let signature = self.key.private().sign(Pkcs1v15Sign::new::<rsa::sha2::Sha256>(), &digest).expect("signs");
+        let signature = self.key.sign(input.as_bytes());
         (self.tamper)(format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 }

@@ -1,7 +1,7 @@
 //! How many queries a page costs: the session with its person and whether there is a photo, and then the page's own data.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 
 use diesel::connection::InstrumentationEvent;
 #[cfg(feature = "postgres")]
@@ -38,6 +38,28 @@ async fn the_sign_in_page_asks_nothing() {
     assert_eq!(queries.load(Ordering::SeqCst), 0);
 }
 
+/// Diesel would prepare each `INSERT` and `UPDATE` anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_sign_in_writes_is_prepared_once() {
+    let app = TestApp::start().await;
+    let kept = Arc::new(Mutex::new(Vec::new()));
+    observe(&app, {
+        let kept = kept.clone();
+        move |event| {
+            if let InstrumentationEvent::CacheQuery { sql, .. } = event {
+                kept.lock().expect("a list").push(sql.replace(['`', '"'], ""));
+            }
+        }
+    })
+    .await;
+    app.sign_in("member1").await;
+    let kept = kept.lock().expect("a list");
+    for table in ["used_transactions", "users", "grants", "audit_events", "sessions"] {
+        let insert = format!("INSERT INTO {table} ");
+        assert!(kept.iter().any(|sql| sql.starts_with(&insert)), "{table}: {kept:#?}");
+    }
+}
+
 /// Pages with the number of queries for what they show.
 const PAGES: [(&str, u32); 8] = [
     ("/", 0),
@@ -57,14 +79,23 @@ const PAGES: [(&str, u32); 8] = [
 /// Counts what every connection of the application is asked from now on.
 async fn count_queries(app: &TestApp) -> Arc<AtomicU32> {
     let count = Arc::new(AtomicU32::new(0));
-    let (writers, readers) = app.db_connections().await;
-    for mut conn in writers.into_iter().chain(readers) {
+    observe(app, {
         let count = count.clone();
-        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        move |event| {
             if matches!(event, InstrumentationEvent::StartQuery { .. }) {
                 count.fetch_add(1, Ordering::SeqCst);
             }
-        });
-    }
+        }
+    })
+    .await;
     count
+}
+
+/// Tells `observer` what every connection of the application does from now on.
+async fn observe(app: &TestApp, observer: impl Fn(InstrumentationEvent<'_>) + Clone + Send + 'static) {
+    let (writers, readers) = app.db_connections().await;
+    for mut conn in writers.into_iter().chain(readers) {
+        let observer = observer.clone();
+        conn.set_instrumentation(move |event: InstrumentationEvent<'_>| observer(event));
+    }
 }
