@@ -142,7 +142,7 @@ mod backend {
 
     const CONNECTIONS: usize = 16;
 
-    pub type Opener = AsyncDieselConnectionManager<DbConn>;
+    pub(super) type Opener = AsyncDieselConnectionManager<DbConn>;
 
     /// Short reads would gain nothing by connections of their own: each waits for the network in any case.
     pub(super) fn pools(config: &DatabaseConfig, trusted: &[Vec<u8>]) -> Result<(Pool, Pool), DbError> {
