@@ -154,7 +154,7 @@ where
     }
 }
 
-/// Diesel's trait of this name, on [`Connection`].
+/// Diesel's trait of this name, on [`DbConn`](super::DbConn).
 pub trait RunQueryDsl: Sized {
     /// Runs a statement; returns how many rows it changed.
     ///
