@@ -4,7 +4,6 @@ use leptos::prelude::*;
 use leptos_meta::Title;
 
 use crate::brand;
-use crate::components::error::written;
 use crate::components::flash::FlashMessage;
 use crate::components::nav::{AdminNav, Footer, TopBar};
 use crate::islands::confirm::ConfirmDialog;
@@ -19,12 +18,12 @@ pub fn Page(
 ) -> impl IntoView {
     view! {
         {document_title(title)}
-        {written(view! { <TopBar/> })}
+        <TopBar/>
         <main id="main" class="page">
             <FlashMessage/>
             {children()}
         </main>
-        {written(view! { <Footer/> })}
+        <Footer/>
         <ConfirmDialog/>
     }
     .into_any()
@@ -42,9 +41,9 @@ pub fn AdminPage(
 ) -> impl IntoView {
     view! {
         {document_title(title)}
-        {written(view! { <TopBar/> })}
+        <TopBar/>
         <div class="admin">
-            {written(view! { <AdminNav/> })}
+            <AdminNav/>
             <main id="main" class="admin-main">
                 <FlashMessage/>
                 <header class="page-header">
@@ -54,7 +53,7 @@ pub fn AdminPage(
                 {children()}
             </main>
         </div>
-        {written(view! { <Footer/> })}
+        <Footer/>
         <ConfirmDialog/>
     }
     .into_any()
@@ -70,15 +69,15 @@ pub fn AdminDetailPage(
 ) -> impl IntoView {
     view! {
         {document_title(title)}
-        {written(view! { <TopBar/> })}
+        <TopBar/>
         <div class="admin">
-            {written(view! { <AdminNav/> })}
+            <AdminNav/>
             <main id="main" class="admin-main">
                 <FlashMessage/>
                 {children()}
             </main>
         </div>
-        {written(view! { <Footer/> })}
+        <Footer/>
         <ConfirmDialog/>
     }
     .into_any()
