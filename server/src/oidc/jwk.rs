@@ -30,6 +30,11 @@ impl RsaKey {
         let kid = text("kid").map(|kid| JsonWebKeyId::new(kid.to_owned()));
         Some(Self { kid, n: number(text("n")?)?, e: number(text("e")?)? })
     }
+
+    /// How long the modulus is, in bits.
+    pub(crate) fn bits(&self) -> usize {
+        self.n.len() * 8 - self.n.first().map_or(0, |byte| byte.leading_zeros() as usize)
+    }
 }
 
 /// The bytes of a `Base64urlUInt` without leading zeros, which RFC 7518, section 2 forbids and some providers send.

@@ -9,10 +9,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Duration, Utc};
 use futures_util::FutureExt as _;
+use openidconnect::JsonWebKey as _;
 use serde_json::Value;
 use url::Url;
 
@@ -45,7 +44,6 @@ const MAX_UNKNOWN: usize = 64;
 /// A key that can verify RS256.
 #[derive(Clone, Debug)]
 pub(crate) struct SigningKey {
-    id: Option<String>,
     modulus: String,
     /// Entra's extension: whose tokens the key signs, with `{tenantid}` for all tenants.
     issuer: Option<String>,
@@ -113,7 +111,7 @@ impl KeySet {
 
     /// The one key named `id` (any, without a name) that belongs to `owner`.
     fn select(&self, id: Option<&str>, owner: &KeyOwner<'_>) -> Result<&SigningKey, TokenFault> {
-        let named: Vec<&SigningKey> = self.keys.iter().filter(|key| id.is_none() || key.id.as_deref() == id).collect();
+        let named: Vec<&SigningKey> = self.keys.iter().filter(|key| id.is_none() || key.id() == id).collect();
         if named.is_empty() {
             return Err(TokenFault::UnknownKey);
         }
@@ -127,30 +125,21 @@ impl KeySet {
 }
 
 impl SigningKey {
-    fn read(key: &Value) -> Option<Self> {
-        let text = |name: &str| key.get(name).and_then(Value::as_str);
+    fn read(jwk: &Value) -> Option<Self> {
+        let text = |name: &str| jwk.get(name).and_then(Value::as_str);
         let is_for_signing = text("use").is_none_or(|purpose| purpose == "sig");
         let is_for_rs256 = text("alg").is_none_or(|algorithm| algorithm == "RS256");
         let modulus = text("n")?;
-        if text("kty") != Some("RSA") || !is_for_signing || !is_for_rs256 || !is_large_enough(modulus) {
+        let key = RsaKey::read(jwk)?;
+        if text("kty") != Some("RSA") || !is_for_signing || !is_for_rs256 || key.bits() < MIN_RSA_BITS {
             return None;
         }
-        Some(Self {
-            id: text("kid").map(str::to_owned),
-            modulus: modulus.to_owned(),
-            issuer: text("issuer").map(str::to_owned),
-            key: RsaKey::read(key)?,
-        })
+        Some(Self { modulus: modulus.to_owned(), issuer: text("issuer").map(str::to_owned), key })
     }
-}
 
-fn is_large_enough(modulus: &str) -> bool {
-    let Ok(bytes) = URL_SAFE_NO_PAD.decode(modulus) else {
-        return false;
-    };
-    let leading_zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-    let first_bits = bytes.get(leading_zeros).map_or(0, |byte| byte.leading_zeros() as usize);
-    (bytes.len() - leading_zeros) * 8 - first_bits.min(8) >= MIN_RSA_BITS
+    fn id(&self) -> Option<&str> {
+        self.key.key_id().map(|id| id.as_str())
+    }
 }
 
 /// Fetches the keys when they are needed, and keeps them.
