@@ -43,6 +43,24 @@ struct Source {
     brand: fn() -> String,
 }
 
+impl Source {
+    /// As it was when this was built.
+    fn embedded(&self) -> String {
+        let parts = self.parts.iter().map(|(_, contents)| *contents);
+        parts.collect::<String>() + &(self.brand)()
+    }
+
+    /// As `style/` has it now; `None` in a release build or without the folder.
+    fn edited(&self) -> Option<String> {
+        if !cfg!(debug_assertions) {
+            return None;
+        }
+        let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../style"));
+        let parts = self.parts.iter().map(|(name, _)| std::fs::read_to_string(folder.join(name)).ok());
+        Some(parts.collect::<Option<String>>()? + &(self.brand)())
+    }
+}
+
 static STYLESHEET: Source = Source {
     stem: "style",
     extension: "css",
@@ -99,27 +117,19 @@ impl Representation {
 
 impl Asset {
     fn embedded(source: &Source) -> Self {
-        let parts = source.parts.iter().map(|(_, contents)| *contents);
-        Self::of(source, parts.collect())
+        Self::of(source, source.embedded())
     }
 
-    /// From `style/` as it is now; `None` in a release build or without the folder.
     fn edited(source: &Source) -> Option<Self> {
-        if !cfg!(debug_assertions) {
-            return None;
-        }
-        let folder = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../style"));
-        let parts = source.parts.iter().map(|(name, _)| std::fs::read_to_string(folder.join(name)).ok());
-        Some(Self::of(source, parts.collect::<Option<String>>()?))
+        Some(Self::of(source, source.edited()?))
     }
 
-    fn of(source: &Source, mut text: String) -> Self {
-        text.push_str(&(source.brand)());
+    fn of(source: &Source, text: String) -> Self {
         Self::new(source.stem, source.extension, source.content_type.clone(), text.into_bytes())
     }
 
     fn new(stem: &'static str, extension: &'static str, content_type: HeaderValue, bytes: Vec<u8>) -> Self {
-        let url = format!("/assets/{stem}.{}.{extension}", hash(&bytes));
+        let url = url(stem, extension, &bytes);
         let gzip = Representation::new(gzip(&bytes));
         Self { stem, extension, url, content_type, plain: Representation::new(bytes), gzip }
     }
@@ -164,6 +174,13 @@ pub fn stylesheet_url() -> &'static str {
     &STYLESHEET_ASSET.url
 }
 
+/// The same of the style sheet as it is being edited; as it was built in a release build.
+#[must_use]
+pub fn edited_stylesheet_url() -> String {
+    let url_of = |text: String| url(STYLESHEET.stem, STYLESHEET.extension, text.as_bytes());
+    STYLESHEET.edited().map_or_else(|| stylesheet_url().to_owned(), url_of)
+}
+
 /// The URL path of the favicon: `/assets/favicon.<hash>.svg`.
 #[must_use]
 pub fn favicon_url() -> &'static str {
@@ -194,6 +211,10 @@ fn respond(source: &Source, embedded: &Asset, name: &str, request: &HeaderMap) -
         return edited.respond(REVALIDATE, request);
     }
     embedded.respond(embedded.caching(name), request)
+}
+
+fn url(stem: &str, extension: &str, bytes: &[u8]) -> String {
+    format!("/assets/{stem}.{}.{extension}", hash(bytes))
 }
 
 fn is_hash(text: &str) -> bool {

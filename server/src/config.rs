@@ -73,6 +73,8 @@ pub struct Config {
     pub directory_sync_interval: Option<Duration>,
     /// Paths that need no sign-in, matched on whole segments: `LOGIN_EXEMPT_PATHS`.
     pub login_exempt_paths: Vec<String>,
+    /// Whether pages follow their sources (`LIVE_RELOAD`); never in a release build.
+    pub live_reload: bool,
     /// Peers whose forwarded headers count: `TRUSTED_PROXIES`.
     pub trusted_proxies: Vec<IpNet>,
 }

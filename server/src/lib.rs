@@ -49,6 +49,8 @@ pub mod healthcheck;
 pub mod hooks;
 pub mod http;
 pub mod jobs;
+#[cfg(debug_assertions)]
+pub mod live_reload;
 pub mod metrics;
 pub mod middleware;
 pub mod models;

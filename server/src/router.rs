@@ -8,6 +8,8 @@ use tower_sessions::{Expiry, SessionManagerLayer};
 use crate::config::ProviderKind;
 use crate::error::AppError;
 use crate::handlers::{admin, auth, csp_reports, export, health, pages, profile, sign_out, suggestions, theme};
+#[cfg(debug_assertions)]
+use crate::live_reload;
 use crate::middleware::security_headers::REPORTS;
 use crate::middleware::{self, FurtherOrigins, StackSettings, session_cookie};
 use crate::session_store::DieselStore;
@@ -56,7 +58,12 @@ pub fn build(state: AppState) -> Router {
         .route("/readyz", get(health::ready))
         .route("/assets/{file}", get(assets::serve))
         .route("/favicon.ico", get(assets::favicon));
-    middleware::apply(routes.with_state(state.clone()), &stack_settings(&state))
+    let app = middleware::apply(routes.with_state(state.clone()), &stack_settings(&state));
+    #[cfg(debug_assertions)]
+    if state.config.live_reload {
+        return live_reload::around(app, state.shutdown.clone());
+    }
+    app
 }
 
 /// Acts that need a fresh sign-in (`ADMIN_SIGN_IN_MAX_AGE`, `ADMIN_AUTH_CONTEXT`; ASVS 7.5.3). `GET` asks the

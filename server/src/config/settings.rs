@@ -51,6 +51,12 @@ pub struct Settings {
     #[arg(long, env, hide_env_values = true, help_heading = WEB)]
     pub login_exempt_paths: Option<String>,
 
+    /// Whether pages in the browser follow their sources: `true` or `false`. For debug builds alone.
+    ///
+    /// They reload when the server has been started again, and take an edited style sheet as they are.
+    #[arg(long, env, hide_env_values = true, help_heading = WEB, default_value = "false")]
+    pub live_reload: Option<String>,
+
     /// Database: `sqlite://path` or `postgres://user:password@host/name`, whichever this build holds.
     ///
     /// What follows `sqlite://` is a path, relative or absolute; missing folders are created. PostgreSQL takes
@@ -288,7 +294,7 @@ impl Settings {
     /// Name and value of each setting.
     pub(super) fn values(&self) -> Vec<(String, Option<&str>)> {
         fields!(self;
-            public_url bind_addr metrics_addr trusted_proxies auth_rate_limit login_exempt_paths database_url
+            public_url bind_addr metrics_addr trusted_proxies auth_rate_limit login_exempt_paths live_reload database_url
             database_url_file audit_retention
             entra_tenant_id entra_allowed_tenants entra_client_id entra_client_secret entra_client_secret_file
             entra_client_certificate_file entra_client_key_file entra_federated_token_file entra_authority graph_url

@@ -160,6 +160,7 @@ const REFUSED: &[(&[Pair], &[&str])] = &[
     (&[("LOGIN_EXEMPT_PATHS", "/docs%2fx")], &["LOGIN_EXEMPT_PATHS"]),
     (&[("LOGIN_EXEMPT_PATHS", "/docs/*")], &["LOGIN_EXEMPT_PATHS"]),
     (&[("LOGIN_EXEMPT_PATHS", "/docs,/admin/users")], &["LOGIN_EXEMPT_PATHS"]),
+    (&[("LIVE_RELOAD", "1")], &["LIVE_RELOAD"]),
     (&[("DATABASE_URL", "sqlite::memory:")], &["DATABASE_URL"]),
     (&[("DATABASE_URL_FILE", "/nowhere")], &["DATABASE_URL_FILE"]),
     (&[("DATABASE_URL", "sqlite://:memory:")], &["DATABASE_URL"]),

@@ -108,6 +108,7 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
     let trusted_proxies = reader.list("TRUSTED_PROXIES", parse::networks);
     let auth_rate_limit = auth_rate_limit(reader, public_url.as_ref());
     let login_exempt_paths = reader.list("LOGIN_EXEMPT_PATHS", parse::exempt_paths);
+    let live_reload = reader.boolean("LIVE_RELOAD");
     let database = database_config(reader, build);
     let audit_retention = reader.duration("AUDIT_RETENTION", SECOND..=DAY * 3650);
     let provider = provider::read(reader, build);
@@ -137,6 +138,7 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
         auth_rate_limit: auth_rate_limit?,
         audit_retention: audit_retention?,
         login_exempt_paths: login_exempt_paths?,
+        live_reload: live_reload? && cfg!(debug_assertions),
         trusted_proxies: trusted_proxies?,
     })
 }
@@ -285,12 +287,14 @@ fn http(reader: &mut Reader<'_>) -> Option<HttpConfig> {
     Some(HttpConfig { timeout: timeout?, retries: retries?, extra_ca_file: extra_ca_file? })
 }
 
-/// Settings of Entra, Graph and the API that are given where they are not used.
+/// Settings that are given where they are not used.
 fn without_effect(reader: &Reader<'_>, build: &Build) -> Vec<Problem> {
     let generic: &[&str] = if provider::is_generic(reader) { &["ENTRA_AUTHORITY", "GRAPH_URL"] } else { &[] };
     let graphless: &[&str] = if build.graph || !generic.is_empty() { &[] } else { &["GRAPH_URL"] };
     let without_api: &[&str] = if build.api { &[] } else { &["API_AUDIENCE", "API_SCOPE"] };
-    let given = generic.iter().chain(graphless).chain(without_api).filter(|name| reader.given(name).is_some());
+    let release: &[&str] = if cfg!(debug_assertions) { &[] } else { &["LIVE_RELOAD"] };
+    let given =
+        generic.iter().chain(graphless).chain(without_api).chain(release).filter(|name| reader.given(name).is_some());
     given.map(|name| Problem::new([*name], "has no effect here")).collect()
 }
 

@@ -24,6 +24,7 @@ mod health;
 mod hooks;
 mod identity;
 mod jobs;
+mod live_reload;
 mod logs;
 mod metrics;
 mod navigation;
