@@ -2,11 +2,11 @@
 //!
 //! A tour, in the order of a request:
 //!
-//! 1. The server answers a `GET` by rendering [`fn@shell`], the HTML document, after it has called
+//! 1. The server answers a `GET` to one of the [`routes`] by rendering it, after it has called
 //!    [`backend::provide_backend`] and provided a [`ResponseStatus`].
-//! 2. The document holds [`App`]: the list of routes (`routes.rs`), one page each (`pages/`).
-//! 3. A page asks the [`backend::Backend`] for plain data ([`model`]) and renders it with the parts
-//!    in `components/`. What it could not get becomes a message and the status of the response.
+//! 2. Its page (`pages/`) asks the [`backend::Backend`] for plain data ([`model`]) and renders it with the parts in
+//!    `components/`. What it could not get becomes a message and the status of the response.
+//! 3. With its frame (`components/layout.rs`) it goes into the HTML document (`shell.rs`).
 //! 4. Whatever changes something is a plain HTML form that posts to the server, which redirects
 //!    back. Nothing here needs JavaScript.
 //! 5. [`islands`] are the exception that nothing waits for: parts that browsers bring to life, as comfort.
@@ -39,13 +39,11 @@ pub mod questions;
 #[cfg(feature = "ssr")]
 pub mod routes;
 #[cfg(feature = "ssr")]
-pub mod shell;
+mod shell;
 #[cfg(feature = "ssr")]
 mod status;
 
 #[cfg(feature = "ssr")]
-pub use routes::App;
-#[cfg(feature = "ssr")]
-pub use shell::shell;
+pub use routes::{Route, routes};
 #[cfg(feature = "ssr")]
 pub use status::ResponseStatus;

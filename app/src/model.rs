@@ -34,6 +34,14 @@ pub struct PageContext {
     pub now: Timestamp,
 }
 
+impl PageContext {
+    /// What stands behind the last `/` of the path: the id in `/admin/users/{id}`.
+    #[must_use]
+    pub fn last_segment(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+}
+
 /// The signed-in person.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Viewer {

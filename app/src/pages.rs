@@ -2,5 +2,4 @@
 
 pub(crate) mod admin;
 pub(crate) mod home;
-pub(crate) mod not_found;
 pub(crate) mod profile;

@@ -1,35 +1,57 @@
 //! Every page with its path.
 
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
 use leptos::prelude::*;
-use leptos_meta::provide_meta_context;
-use leptos_router::components::{FlatRoutes, Route, Router};
-use leptos_router::{SsrMode, path};
+use leptos::tachys::html::InertElement;
 
+use crate::components::layout::Document;
 use crate::pages::admin::{audit, dashboard, grants, groups, health, sessions, user, users};
-use crate::pages::{home, not_found, profile};
+use crate::pages::{home, profile};
+use crate::shell::shell;
 
-/// The application. The list of its routes is read once at start, outside any request, so nothing
-/// here may ask for the context of one; pages may.
-///
-/// All pages render in `Async` mode: complete, with the right status, before the first byte.
-#[component]
-pub fn App() -> AnyView {
-    provide_meta_context();
-    view! {
-        <Router>
-            <FlatRoutes fallback=not_found::page>
-                <Route path=path!("/") view=home::page ssr=SsrMode::Async/>
-                <Route path=path!("/profile") view=profile::page ssr=SsrMode::Async/>
-                <Route path=path!("/admin") view=dashboard::page ssr=SsrMode::Async/>
-                <Route path=path!("/admin/users") view=users::page ssr=SsrMode::Async/>
-                <Route path=path!("/admin/users/:id") view=user::page ssr=SsrMode::Async/>
-                <Route path=path!("/admin/sessions") view=sessions::page ssr=SsrMode::Async/>
-                <Route path=path!("/admin/groups") view=groups::page ssr=SsrMode::Async/>
-                <Route path=path!("/admin/grants") view=grants::page ssr=SsrMode::Async/>
-                <Route path=path!("/admin/audit") view=audit::page ssr=SsrMode::Async/>
-                <Route path=path!("/admin/health") view=health::page ssr=SsrMode::Async/>
-            </FlatRoutes>
-        </Router>
+/// All pages.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    vec![
+        Route::new("/", home::page),
+        Route::new("/profile", profile::page),
+        Route::new("/admin", dashboard::page),
+        Route::new("/admin/users", users::page),
+        Route::new("/admin/users/{id}", user::page),
+        Route::new("/admin/sessions", sessions::page),
+        Route::new("/admin/groups", groups::page),
+        Route::new("/admin/grants", grants::page),
+        Route::new("/admin/audit", audit::page),
+        Route::new("/admin/health", health::page),
+    ]
+}
+
+/// A page and its path.
+#[derive(Clone)]
+pub struct Route {
+    /// As axum writes it: `/admin/users/{id}`.
+    pub path: &'static str,
+    page: Arc<dyn Fn() -> PageFuture + Send + Sync>,
+}
+
+type PageFuture = Pin<Box<dyn Future<Output = Document> + Send>>;
+
+impl Route {
+    fn new<F: Future<Output = Document> + Send + 'static>(path: &'static str, page: fn() -> F) -> Self {
+        Self { path, page: Arc::new(move || Box::pin(page())) }
     }
-    .into_any()
+
+    /// The whole HTML document, once its data is there. Needs the context of a request
+    /// ([`crate::backend::provide_backend`]), with a [`crate::ResponseStatus`].
+    ///
+    /// It waits for nothing then, so it is written as text at once: the steps of a tree that could wait are many times
+    /// the work of writing it.
+    #[must_use]
+    pub fn render(&self) -> impl IntoView + use<> {
+        let page = (self.page)();
+        Suspend::new(async move { InertElement::new(shell(page.await).to_html()) })
+    }
 }

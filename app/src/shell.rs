@@ -2,19 +2,18 @@
 
 use leptos::nonce::use_nonce;
 use leptos::prelude::*;
-use leptos_meta::MetaTags;
 
 use crate::backend::page_context;
+use crate::brand;
+use crate::components::layout::Document;
 use crate::model::Theme;
-use crate::routes::App;
 
-/// Renders the whole document. Needs the context of a request ([`crate::backend::provide_backend`]).
+/// The whole document around a page. Needs the context of a request ([`crate::backend::provide_backend`]).
 ///
 /// The one script in it starts the islands, if they have been built. It is a file instead of Leptos's
 /// `HydrationScripts`, which would be in every page anew, under names without a hash, and has the browser preload a
 /// module without the nonce that our policy asks for.
-#[must_use]
-pub fn shell() -> AnyView {
+pub(crate) fn shell(document: Document) -> AnyView {
     let page = page_context();
     let islands = page.islands_url.clone();
     let islands = islands.map(|url| view! { <script type="module" nonce=use_nonce() src=url></script> });
@@ -28,11 +27,11 @@ pub fn shell() -> AnyView {
                 <link rel="stylesheet" href=page.stylesheet_url.clone()/>
                 <link rel="icon" type="image/svg+xml" href=page.favicon_url.clone()/>
                 {islands}
-                <MetaTags/>
+                <title>{format!("{} · {}", document.title, brand::TITLE)}</title>
             </head>
             <body>
                 <a class="skip-link" href="#main">"Skip to content"</a>
-                <App/>
+                {document.body}
             </body>
         </html>
     }

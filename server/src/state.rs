@@ -3,9 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use axum::extract::FromRef;
 use chrono::NaiveDateTime;
-use leptos::prelude::LeptosOptions;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -55,7 +53,6 @@ pub struct App {
     pub hooks: Arc<dyn SyncHooks>,
     /// Cancelled at shutdown.
     pub shutdown: CancellationToken,
-    leptos_options: LeptosOptions,
 }
 
 impl std::fmt::Debug for App {
@@ -73,12 +70,6 @@ impl Deref for AppState {
 
     fn deref(&self) -> &App {
         &self.0
-    }
-}
-
-impl FromRef<AppState> for LeptosOptions {
-    fn from_ref(state: &AppState) -> Self {
-        state.leptos_options.clone()
     }
 }
 
@@ -116,7 +107,6 @@ impl AppState {
         let db = Database::open(&config.database, http.extra_certificates())?;
         let oidc = OidcClient::new(config.provider.clone(), http.clone(), clock.clone());
         let graph = config.graph_url.clone().map(|url| GraphClient::new(url, http, clock.clone()));
-        let leptos_options = LeptosOptions::builder().output_name("app").build();
         Ok(Self(Arc::new(App {
             config,
             clock,
@@ -133,7 +123,6 @@ impl AppState {
             tasks: TaskTracker::new(),
             hooks,
             shutdown: CancellationToken::new(),
-            leptos_options,
         })))
     }
 }

@@ -1,33 +1,18 @@
 //! What a page shows, and answers, when it has no data.
 
-use std::future::Future;
-
 use leptos::prelude::*;
-use leptos::tachys::html::InertElement;
 
 use crate::backend::PageError;
 use crate::status::ResponseStatus;
 
-/// Renders what `data` brings with `render`, or says why there is nothing and answers with the
-/// status of that. Pages are rendered in `Async` mode, so both happen before the first byte.
-pub(crate) fn loaded<T: 'static>(
-    data: impl Future<Output = Result<T, PageError>> + Send + 'static,
-    render: fn(T) -> AnyView,
-) -> AnyView {
-    Suspend::new(async move { written(data.await.map_or_else(failed, render)) }).into_any()
+/// Renders `data` with `render`, or says why there is none and answers with the status of that.
+pub(crate) fn loaded<T>(data: Result<T, PageError>, render: impl FnOnce(T) -> AnyView) -> AnyView {
+    data.map_or_else(failed, render)
 }
 
 /// The same for a page whose heading is part of the data: the message has the heading then.
-pub(crate) fn loaded_page<T: 'static>(
-    data: impl Future<Output = Result<T, PageError>> + Send + 'static,
-    render: fn(T) -> AnyView,
-) -> AnyView {
-    Suspend::new(async move { written(data.await.map_or_else(failed_page, render)) }).into_any()
-}
-
-/// The HTML of a view that waits for nothing more: the steps of a tree that could are many times the work of writing it.
-pub(crate) fn written(view: impl IntoView) -> InertElement {
-    InertElement::new(view.into_view().to_html())
+pub(crate) fn loaded_page<T>(data: Result<T, PageError>, render: impl FnOnce(T) -> AnyView) -> AnyView {
+    data.map_or_else(failed_page, render)
 }
 
 /// A message under the heading of a page, and the status of the response.
@@ -36,7 +21,7 @@ fn failed(error: PageError) -> AnyView {
 }
 
 /// A message in place of a page, and the status of the response.
-pub(crate) fn failed_page(error: PageError) -> AnyView {
+fn failed_page(error: PageError) -> AnyView {
     problem(error, |heading| view! { <h1>{heading}</h1> }.into_any())
 }
 

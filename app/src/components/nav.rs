@@ -5,7 +5,6 @@ use leptos::prelude::*;
 use crate::backend::page_context;
 use crate::brand;
 use crate::components::avatar;
-use crate::components::error::written;
 use crate::components::form::CsrfField;
 use crate::components::icon::{self, icon};
 use crate::model::{PageContext, Theme, Viewer};
@@ -20,7 +19,7 @@ pub fn TopBar() -> impl IntoView {
         Some(viewer) => user_menu(viewer),
         None => sign_in_link(&page),
     };
-    written(view! {
+    view! {
         <header class="topbar">
             <div class="topbar-inner">
                 <a class="brand" href="/">
@@ -34,7 +33,7 @@ pub fn TopBar() -> impl IntoView {
                 <div class="topbar-account">{account}</div>
             </div>
         </header>
-    })
+    }
 }
 
 fn main_links(page: &PageContext, viewer: &Viewer) -> AnyView {
@@ -97,11 +96,11 @@ pub fn AdminNav() -> impl IntoView {
             view! { <li><a href=*href aria-current=current>{icon(shape)}<span>{*words}</span></a></li> }
         })
         .collect_view();
-    written(view! {
+    view! {
         <nav class="admin-nav" aria-label="Administration">
             <ul>{links}</ul>
         </nav>
-    })
+    }
 }
 
 const ADMIN_PAGES: &[(&str, &str, &str)] = &[
@@ -118,14 +117,14 @@ const ADMIN_PAGES: &[(&str, &str, &str)] = &[
 #[component]
 pub fn Footer() -> impl IntoView {
     let page = page_context();
-    written(view! {
+    view! {
         <footer class="footer">
             <div class="footer-inner">
                 <span>{brand::TITLE}</span>
                 {theme_switch(&page)}
             </div>
         </footer>
-    })
+    }
 }
 
 fn theme_switch(page: &PageContext) -> impl IntoView + use<> {

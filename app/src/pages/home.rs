@@ -4,16 +4,16 @@ use leptos::prelude::*;
 
 use crate::backend::page_context;
 use crate::brand;
-use crate::components::layout::Page;
+use crate::components::layout::{self, Document};
 use crate::model::Viewer;
 
 /// Needs no data of its own: it is up even when everything else is down.
-pub(crate) fn page() -> AnyView {
+pub(crate) async fn page() -> Document {
     let content = match &page_context().viewer {
         Some(viewer) => start(viewer),
         None => landing(),
     };
-    view! { <Page title="Home">{content}</Page> }.into_any()
+    layout::page("Home", content)
 }
 
 fn landing() -> AnyView {

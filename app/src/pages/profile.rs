@@ -9,7 +9,7 @@ use crate::components::error::loaded_page;
 use crate::components::facts::{facts, id, text, text_facts};
 use crate::components::form::Act;
 use crate::components::grants::own_grants_table;
-use crate::components::layout::Page;
+use crate::components::layout::{self, Document};
 use crate::components::roles::why;
 use crate::components::sessions::{Scope, sessions_table};
 use crate::components::status::{tag, user_type};
@@ -19,9 +19,9 @@ use crate::model::{GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, Prof
 use crate::questions;
 
 /// Each part degrades alone: without Graph there is still everything else.
-pub(crate) fn page() -> AnyView {
-    let backend = backend();
-    view! { <Page title="Profile">{loaded_page(async move { backend.profile().await }, content)}</Page> }.into_any()
+pub(crate) async fn page() -> Document {
+    let profile = backend().profile().await;
+    layout::page("Profile", loaded_page(profile, content))
 }
 
 fn content(profile: Profile) -> AnyView {

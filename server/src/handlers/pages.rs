@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
+use any_spawner::Executor;
 use app::backend::provide_backend;
 use app::model::{PageContext, Viewer};
-use app::{App, ResponseStatus, shell};
+use app::{ResponseStatus, Route};
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
+use axum::routing::{MethodRouter, get};
 use cookie::SameSite;
 use leptos::nonce::Nonce as LeptosNonce;
 use leptos::prelude::{provide_context, use_context};
-use leptos_axum::{LeptosRoutes as _, ResponseOptions, generate_route_list};
+use leptos_axum::{ResponseOptions, render_app_async_with_context};
 
 use crate::assets::{favicon_url, islands_url, stylesheet_url};
 use crate::backend::ServerBackend;
@@ -24,13 +26,19 @@ use crate::middleware::security_headers::Nonce;
 use crate::state::AppState;
 use crate::viewer::CurrentUser;
 
-/// Adds every page of [`app::routes`] to the router.
+/// Every page of [`app::routes`].
 pub fn routes(state: &AppState) -> Router<AppState> {
-    let pages = generate_route_list(App);
-    let context_state = state.clone();
-    Router::new()
-        .leptos_routes_with_context(state, pages, move || provide(&context_state), shell)
+    // Leptos spawns and yields there; a second application in this process finds it done.
+    let _ = Executor::init_tokio();
+    let pages = app::routes().into_iter().map(|route| (route.path, page(state.clone(), route)));
+    pages
+        .fold(Router::new(), |router, (path, page)| router.route(path, page))
         .layer(axum::middleware::from_fn_with_state(state.clone(), drop_flash))
+}
+
+/// A page is complete, with its status, before its first byte is sent.
+fn page(state: AppState, route: Route) -> MethodRouter<AppState> {
+    get(render_app_async_with_context(move || provide(&state), move || route.render()))
 }
 
 /// Middleware around pages: a message that a page shows is shown once.

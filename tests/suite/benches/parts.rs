@@ -126,12 +126,10 @@ fn render(backend: Arc<FiftyUsers>) -> String {
     };
     let owner = Owner::new();
     let html = owner.with(|| {
-        let (meta, _output) = leptos_meta::ServerMetaContext::new();
-        provide_context(meta);
-        provide_context(leptos_router::location::RequestUrl::new("http://localhost/admin/users"));
         provide_context(app::ResponseStatus::new(|_| ()));
         provide_backend(backend, context);
-        app::shell().to_html()
+        let page = app::routes().into_iter().find(|route| route.path == "/admin/users").expect("the page");
+        page.render().to_html()
     });
     assert!(html.contains("person49@contoso.example"));
     html

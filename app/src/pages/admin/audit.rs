@@ -9,28 +9,20 @@ use crate::components::error::loaded;
 use crate::components::events::events_table;
 use crate::components::flash::notices;
 use crate::components::form::option;
-use crate::components::layout::AdminPage;
+use crate::components::layout::{Document, admin_page};
 use crate::components::pager::Pager;
 use crate::model::{AuditPage, AuditQuery};
 use crate::query::address;
 
 /// Events, newest first.
-pub(crate) fn page() -> AnyView {
-    let backend = backend();
+pub(crate) async fn page() -> Document {
+    const LEAD: &str = "Sign-ins, sign-outs, syncs, and what administrators changed. Events are never edited.";
     let query = AuditQuery::parse(&page_context().query);
-    let data = async move {
-        let page = backend.audit(query.clone()).await?;
-        Ok((query, page))
-    };
-    view! {
-        <AdminPage title="Audit" lead="Sign-ins, sign-outs, syncs, and what administrators changed. Events are never edited.">
-            {loaded(data, content)}
-        </AdminPage>
-    }
-    .into_any()
+    let page = backend().audit(query.clone()).await;
+    admin_page("Audit", LEAD, loaded(page, |page| content(&query, page)))
 }
 
-fn content((query, page): (AuditQuery, AuditPage)) -> AnyView {
+fn content(query: &AuditQuery, page: AuditPage) -> AnyView {
     let AuditPage { listing, actions } = page;
     let filters: Vec<_> = query.filters().into_iter().map(|(name, _, value)| (name, value)).collect();
     let pager = Pager::forward("/admin/audit", &filters, query.after.is_none(), listing.next.as_deref());
@@ -42,8 +34,8 @@ fn content((query, page): (AuditQuery, AuditPage)) -> AnyView {
     };
     view! {
         {notices(query.notices.clone())}
-        {filter_form(&query, &actions)}
-        {active_filters(&query, &actions)}
+        {filter_form(query, &actions)}
+        {active_filters(query, &actions)}
         <div class="list-head">
             <p class="result-count">"Newest first, times in UTC"</p>
             <a class="list-export" href=csv>"Download as CSV"</a>

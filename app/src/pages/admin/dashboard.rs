@@ -6,20 +6,15 @@ use crate::backend::backend;
 use crate::components::empty::none_yet;
 use crate::components::error::loaded;
 use crate::components::events::events_table;
-use crate::components::layout::AdminPage;
+use crate::components::layout::{Document, admin_page};
 use crate::components::table::{headers, table};
 use crate::format::{count, thousands};
 use crate::model::Dashboard;
 
 /// Numbers that lead to their lists, sign-ins by day, the latest events.
-pub(crate) fn page() -> AnyView {
-    let backend = backend();
-    view! {
-        <AdminPage title="Overview" lead="Who is here, who is signed in, and what happened lately.">
-            {loaded(async move { backend.dashboard().await }, content)}
-        </AdminPage>
-    }
-    .into_any()
+pub(crate) async fn page() -> Document {
+    let dashboard = backend().dashboard().await;
+    admin_page("Overview", "Who is here, who is signed in, and what happened lately.", loaded(dashboard, content))
 }
 
 fn content(dashboard: Dashboard) -> AnyView {

@@ -8,25 +8,21 @@ use crate::components::empty::{none_fits, none_yet};
 use crate::components::error::loaded;
 use crate::components::form::option;
 use crate::components::grants::grants_table;
-use crate::components::layout::AdminPage;
+use crate::components::layout::{Document, admin_page};
 use crate::components::pager::Pager;
 use crate::model::{GrantRow, GrantState, Listing};
 use crate::query::parameter;
 
 /// Grants with the state of their refresh. The tokens themselves are nowhere to be seen.
-pub(crate) fn page() -> AnyView {
-    let backend = backend();
+pub(crate) async fn page() -> Document {
+    const LEAD: &str =
+        "What this application may do in whose name. Tokens are kept encrypted and refreshed in the background.";
     let query = page_context().query.clone();
     let after = parameter(&query, "after");
     let state = parameter(&query, "state").and_then(|name| GrantState::parse(&name));
     let is_first = after.is_none();
-    let data = async move { Ok((is_first, state, backend.grants(state, after).await?)) };
-    view! {
-        <AdminPage title="Grants" lead="What this application may do in whose name. Tokens are kept encrypted and refreshed in the background.">
-            {loaded(data, content)}
-        </AdminPage>
-    }
-    .into_any()
+    let listing = backend().grants(state, after).await;
+    admin_page("Grants", LEAD, loaded(listing, |listing| content(is_first, state, listing)))
 }
 
 /// The states with their words.
@@ -37,7 +33,7 @@ const STATES: [(GrantState, &str); 4] = [
     (GrantState::NeedsSignIn, "Needs sign-in"),
 ];
 
-fn content((is_first, state, listing): (bool, Option<GrantState>, Listing<GrantRow>)) -> AnyView {
+fn content(is_first: bool, state: Option<GrantState>, listing: Listing<GrantRow>) -> AnyView {
     let name = state.map_or("", GrantState::name);
     let pager = Pager::forward("/admin/grants", &[("state", name)], is_first, listing.next.as_deref());
     let list = match (listing.rows.is_empty(), state) {

@@ -7,7 +7,7 @@ use crate::components::empty::none_yet;
 use crate::components::error::loaded;
 use crate::components::facts::{dash, id, text};
 use crate::components::form::{Act, CsrfField};
-use crate::components::layout::AdminPage;
+use crate::components::layout::{Document, admin_page};
 use crate::components::pager::Pager;
 use crate::components::status::tag;
 use crate::components::table::{headers, table};
@@ -17,8 +17,9 @@ use crate::model::{GroupPage, GroupRow, Listing, MappingRow};
 use crate::query::parameter;
 
 /// Mappings, then known groups by object id.
-pub(crate) fn page() -> AnyView {
-    let backend = backend();
+pub(crate) async fn page() -> Document {
+    const LEAD: &str =
+        "Groups and app roles of the directory, and the roles that they give here. Who is in them is decided there.";
     let query = page_context().query.clone();
     let after = parameter(&query, "after");
     let typed = Typed {
@@ -26,13 +27,8 @@ pub(crate) fn page() -> AnyView {
         role: parameter(&query, "role").unwrap_or_default(),
     };
     let is_first = after.is_none();
-    let data = async move { Ok((is_first, typed, backend.groups(after).await?)) };
-    view! {
-        <AdminPage title="Groups" lead="Groups and app roles of the directory, and the roles that they give here. Who is in them is decided there.">
-            {loaded(data, content)}
-        </AdminPage>
-    }
-    .into_any()
+    let page = backend().groups(after).await;
+    admin_page("Groups", LEAD, loaded(page, |page| content(is_first, typed, page)))
 }
 
 /// What the form of a new mapping begins with: a group that was chosen, or what was not accepted.
@@ -41,7 +37,7 @@ struct Typed {
     role: String,
 }
 
-fn content((is_first, typed, page): (bool, Typed, GroupPage)) -> AnyView {
+fn content(is_first: bool, typed: Typed, page: GroupPage) -> AnyView {
     let GroupPage { listing, mappings, roles, memberships_kept } = page;
     view! {
         {mappings_section(mappings, typed, roles, memberships_kept)}

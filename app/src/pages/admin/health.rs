@@ -6,7 +6,7 @@ use crate::backend::backend;
 use crate::components::empty::none_yet;
 use crate::components::error::loaded;
 use crate::components::form::Act;
-use crate::components::layout::AdminPage;
+use crate::components::layout::{Document, admin_page};
 use crate::components::status::{Tone, status};
 use crate::components::table::{headers, table};
 use crate::components::time::Now;
@@ -14,14 +14,13 @@ use crate::format::thousands;
 use crate::model::{DirectoryRow, Examination, FindingLevel, FindingRow, Health, HealthCheck, JobRow};
 
 /// The checks, those that failed first, what all of them found when they were run last, and the background jobs.
-pub(crate) fn page() -> AnyView {
-    let backend = backend();
-    view! {
-        <AdminPage title="Health" lead="The parts that this application depends on, as they were found last.">
-            {loaded(async move { backend.health().await }, content)}
-        </AdminPage>
-    }
-    .into_any()
+pub(crate) async fn page() -> Document {
+    let health = backend().health().await;
+    admin_page(
+        "Health",
+        "The parts that this application depends on, as they were found last.",
+        loaded(health, content),
+    )
 }
 
 fn content(health: Health) -> AnyView {

@@ -5,27 +5,22 @@ use leptos::prelude::*;
 use crate::backend::{backend, page_context};
 use crate::components::empty::none_yet;
 use crate::components::error::loaded;
-use crate::components::layout::AdminPage;
+use crate::components::layout::{Document, admin_page};
 use crate::components::pager::Pager;
 use crate::components::sessions::{Scope, sessions_table};
 use crate::model::{Listing, SessionRow};
 use crate::query::parameter;
 
 /// Live sessions, most recently used first.
-pub(crate) fn page() -> AnyView {
-    let backend = backend();
+pub(crate) async fn page() -> Document {
+    const LEAD: &str = "Who is signed in, from where, and until when. Ending a session works at once, everywhere.";
     let after = parameter(&page_context().query, "after");
     let is_first = after.is_none();
-    let data = async move { Ok((is_first, backend.sessions(after).await?)) };
-    view! {
-        <AdminPage title="Sessions" lead="Who is signed in, from where, and until when. Ending a session works at once, everywhere.">
-            {loaded(data, content)}
-        </AdminPage>
-    }
-    .into_any()
+    let listing = backend().sessions(after).await;
+    admin_page("Sessions", LEAD, loaded(listing, |listing| content(is_first, listing)))
 }
 
-fn content((is_first, listing): (bool, Listing<SessionRow>)) -> AnyView {
+fn content(is_first: bool, listing: Listing<SessionRow>) -> AnyView {
     let pager = Pager::forward("/admin/sessions", &[], is_first, listing.next.as_deref());
     let list = if listing.rows.is_empty() {
         none_yet("No sessions here", "Sessions appear when people sign in.")

@@ -1,7 +1,6 @@
 //! `/admin/users/{id}`: everything about one person, and what an administrator can do about it.
 
 use leptos::prelude::*;
-use leptos_router::hooks::use_params_map;
 
 use crate::backend::{backend, page_context};
 use crate::components::avatar;
@@ -11,7 +10,7 @@ use crate::components::events::events_table;
 use crate::components::facts::{dash, facts, id, text, text_facts};
 use crate::components::form::Act;
 use crate::components::grants::grants_table;
-use crate::components::layout::{AdminDetailPage, document_title};
+use crate::components::layout::{Document, admin_detail_page};
 use crate::components::roles::{from_here, from_provider};
 use crate::components::sessions::{Scope, sessions_table};
 use crate::components::status::{tag, user_status, user_type};
@@ -25,17 +24,16 @@ use crate::questions;
 const ADMIN_ROLE: &str = "admin";
 
 /// One person, a tab at a time. The overview has what is acted on most.
-pub(crate) fn page() -> AnyView {
-    let backend = backend();
-    let user_id = use_params_map().read_untracked().get("id").unwrap_or_default();
-    let tab = Tab::parse(&parameter(&page_context().query, "tab").unwrap_or_default());
-    let data = async move { Ok((tab, backend.user(user_id).await?)) };
-    view! { <AdminDetailPage title="User">{loaded_page(data, content)}</AdminDetailPage> }.into_any()
+pub(crate) async fn page() -> Document {
+    let page = page_context();
+    let user = backend().user(page.last_segment().to_owned()).await;
+    let tab = Tab::parse(&parameter(&page.query, "tab").unwrap_or_default());
+    let title = user.as_ref().map_or("User", known_as).to_owned();
+    admin_detail_page(&title, loaded_page(user, |user| content(tab, user)))
 }
 
-fn content((tab, user): (Tab, UserDetail)) -> AnyView {
+fn content(tab: Tab, user: UserDetail) -> AnyView {
     view! {
-        {document_title(known_as(&user))}
         <nav class="breadcrumb" aria-label="Breadcrumb"><a href="/admin/users">"Users"</a></nav>
         {heading(&user)}
         {tabs(&user, tab)}

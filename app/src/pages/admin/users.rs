@@ -9,7 +9,7 @@ use crate::components::error::loaded;
 use crate::components::facts::DASH;
 use crate::components::flash::notices;
 use crate::components::form::{CsrfField, option};
-use crate::components::layout::AdminPage;
+use crate::components::layout::{Document, admin_page};
 use crate::components::markup::Markup;
 use crate::components::pager::Pager;
 use crate::components::status::user_type;
@@ -26,27 +26,18 @@ const ROW_BYTES: usize = 640;
 const PAGE_SIZES: [u32; 5] = [10, 25, 50, 100, 200];
 
 /// The list, its search form and its filters.
-pub(crate) fn page() -> AnyView {
-    let backend = backend();
+pub(crate) async fn page() -> Document {
     let query = UserQuery::parse(&page_context().query);
-    let data = async move {
-        let page = backend.users(query.clone()).await?;
-        Ok((query, page))
-    };
-    view! {
-        <AdminPage title="Users" lead="Everybody who has signed in here.">
-            {loaded(data, content)}
-        </AdminPage>
-    }
-    .into_any()
+    let page = backend().users(query.clone()).await;
+    admin_page("Users", "Everybody who has signed in here.", loaded(page, |page| content(&query, page)))
 }
 
-fn content((query, page): (UserQuery, UserPage)) -> AnyView {
+fn content(query: &UserQuery, page: UserPage) -> AnyView {
     view! {
         {notices(query.notices.clone())}
-        {search_form(&query, &page.roles)}
-        {active_filters(&query)}
-        {results(&query, page)}
+        {search_form(query, &page.roles)}
+        {active_filters(query)}
+        {results(query, page)}
     }
     .into_any()
 }
