@@ -48,16 +48,19 @@ pub(crate) fn trace_id(traceparent: &HeaderValue) -> Option<&str> {
     (is_well_formed && is_known).then_some(trace_id)
 }
 
-/// Makes the span of a request part of the trace that its headers name, and notes the trace's id in it.
-pub(crate) fn continue_trace(span: &Span, headers: &HeaderMap) {
-    #[cfg(feature = "otel")]
-    if let Some(trace_id) = otel::join(span, headers) {
-        span.record("trace_id", trace_id);
-        return;
-    }
-    if let Some(trace_id) = headers.get(TRACEPARENT).and_then(trace_id) {
-        span.record("trace_id", trace_id);
-    }
+/// Makes the span of a request part of the trace that its headers name, notes the trace's id in it, and returns it.
+pub(crate) fn continue_trace(span: &Span, headers: &HeaderMap) -> Option<String> {
+    let trace_id = join(span, headers)?;
+    span.record("trace_id", &trace_id);
+    Some(trace_id)
+}
+
+#[cfg(feature = "otel")]
+use self::otel::join;
+
+#[cfg(not(feature = "otel"))]
+fn join(_: &Span, headers: &HeaderMap) -> Option<String> {
+    headers.get(TRACEPARENT).and_then(trace_id).map(str::to_owned)
 }
 
 /// Passes the trace of the current span on to whoever is called.
@@ -134,13 +137,14 @@ mod otel {
         }
     }
 
-    /// Puts `span` below the caller's; the id of its trace, if it has one.
+    /// Puts `span` below the caller's; the id of its trace, or the one that the caller names when no collector is there.
     pub(super) fn join(span: &Span, headers: &HeaderMap) -> Option<String> {
         let parent = opentelemetry::global::get_text_map_propagator(|known| known.extract(&Headers(headers)));
         let _ = span.set_parent(parent);
         let context = span.context();
         let context = context.span().span_context().clone();
-        context.is_valid().then(|| context.trace_id().to_string())
+        let named = || headers.get(super::TRACEPARENT).and_then(super::trace_id).map(str::to_owned);
+        if context.is_valid() { Some(context.trace_id().to_string()) } else { named() }
     }
 
     pub(super) fn pass_on(headers: &mut HeaderMap) {
