@@ -417,6 +417,17 @@ impl Default for Faults {
     }
 }
 
+/// The releases since some moment.
+pub(crate) struct Releases(watch::Receiver<u64>);
+
+impl Releases {
+    /// Waits for the first one, which may have been already.
+    pub(crate) async fn first(mut self) {
+        // An error means that the emulator is gone, and with it the reason to wait.
+        let _ = self.0.changed().await;
+    }
+}
+
 impl Faults {
     pub(crate) fn add_fault(&self, key: Endpoint, what: Fault, left: Times) {
         lock(&self.rules).faults.push(Rule { key, what, left });
@@ -445,11 +456,9 @@ impl Faults {
         self.released.send_modify(|count| *count += 1);
     }
 
-    /// Waits for the next [`Faults::release`].
-    pub(crate) async fn wait_for_release(&self) {
-        let mut released = self.released.subscribe();
-        // An error means that the emulator is gone, and with it the reason to wait.
-        let _ = released.changed().await;
+    /// What knows of every [`Faults::release`] from now on.
+    pub(crate) fn releases(&self) -> Releases {
+        Releases(self.released.subscribe())
     }
 
     /// The fault that is due at `endpoint`: the first rule that fits.

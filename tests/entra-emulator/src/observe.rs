@@ -17,7 +17,7 @@ use crate::call::Call;
 use crate::control;
 use crate::endpoint::Endpoint;
 use crate::errors::EntraError;
-use crate::faults::Fault;
+use crate::faults::{Fault, Releases};
 use crate::gzip;
 use crate::pages;
 use crate::server::HangUp;
@@ -38,6 +38,8 @@ pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, request: Request,
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let endpoint = Endpoint::of(parts.uri.path());
+    // Before anybody can see that the request is here, and let it go on.
+    let releases = state.faults.releases();
     let number = state.recorder.record(endpoint, &parts, &body, state.clock.unix());
     let call = Call::new(&parts.uri, parts.headers.clone(), &body);
     let mut response = if token_in_query(parts.uri.query()) {
@@ -45,7 +47,7 @@ pub(crate) async fn observe(Shared(state): Shared<Arc<State>>, request: Request,
         (StatusCode::BAD_REQUEST, Json(json!({ "error": "access_token in the query" }))).into_response()
     } else {
         let genuine = Genuine { state: &state, endpoint, request: Request::from_parts(parts, Body::from(body)), next };
-        answer(&state, endpoint, &call, genuine).await
+        answer(&state, endpoint, &call, genuine, releases).await
     };
     state.recorder.answered(number, response.status().as_u16());
     if let Ok(date) = HeaderValue::from_str(&httpdate(&state)) {
@@ -109,7 +111,7 @@ fn rebuilt(mut parts: axum::http::response::Parts, body: Body) -> Response {
     Response::from_parts(parts, body)
 }
 
-async fn answer(state: &State, endpoint: Endpoint, call: &Call, genuine: Genuine<'_>) -> Response {
+async fn answer(state: &State, endpoint: Endpoint, call: &Call, genuine: Genuine<'_>, releases: Releases) -> Response {
     let Some(fault) = state.faults.take_fault(endpoint) else { return genuine.run().await };
     match fault {
         Fault::Respond { status, headers, body } => with_headers((status_of(status), body).into_response(), &headers),
@@ -117,7 +119,7 @@ async fn answer(state: &State, endpoint: Endpoint, call: &Call, genuine: Genuine
         Fault::Huge { megabytes } => huge(megabytes),
         Fault::GzipBomb { megabytes } => gzip_bomb(megabytes),
         Fault::Hang => {
-            state.faults.wait_for_release().await;
+            releases.first().await;
             genuine.run().await
         }
         Fault::Delay { milliseconds } => {
