@@ -105,7 +105,7 @@ async fn v_3_7_2_what_is_posted_leads_to_this_host_or_the_provider() {
                 let answer = browser.post(&path, &[(field, "https://evil.example/")]).await;
                 let Some(to) = answer.location() else { continue };
                 assert!(hosts.contains(&to.origin().ascii_serialization()), "{path} leads to {to}");
-                assert!(!to.as_str().contains("evil.example"), "{path}: {to}");
+                assert!(!to.as_str().contains("evil"), "{path}: {to}");
             }
         }
     }
