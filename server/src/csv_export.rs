@@ -3,7 +3,7 @@
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse as _, Response};
-use csv::{Terminator, WriterBuilder};
+use csv::{QuoteStyle, Terminator, WriterBuilder};
 use futures_util::{Stream, StreamExt as _, stream};
 
 use crate::error::AppError;
@@ -45,23 +45,40 @@ where
 }
 
 fn encode(records: &[Record]) -> Result<Bytes, csv::Error> {
-    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+    let mut writer =
+        WriterBuilder::new().quote_style(QuoteStyle::Always).terminator(Terminator::CRLF).from_writer(Vec::new());
     for record in records {
-        writer.write_record(record.iter().map(|value| defuse(value).into_owned()))?;
+        writer.write_record(record.iter().map(|value| defuse(value)))?;
     }
     // A vector takes everything: only the flush of a failing writer could fail.
     Ok(writer.into_inner().map_err(|error| csv::Error::from(error.into_error()))?.into())
 }
 
-/// Puts `'` before what a spreadsheet would run as a formula (OWASP, CSV injection): names come
-/// from the directory, where people may choose them.
-fn defuse(value: &str) -> std::borrow::Cow<'_, str> {
-    let is_formula = value.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
-    if is_formula { format!("'{value}").into() } else { value.into() }
+/// What a spreadsheet takes for the begin of a formula, or strips to find one (OWASP, CSV injection).
+const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+
+/// Puts `'` before what a spreadsheet would run as a formula: names come from the directory, where people may choose
+/// them. Also inside a value: where the list separator is `;` or a tab, only the first field of a line counts as quoted,
+/// and each `;`, tab and line break of the others begins a cell.
+fn defuse(value: &str) -> String {
+    let mut safe = String::with_capacity(value.len() + 1);
+    let mut before = None;
+    for (at, c) in value.char_indices() {
+        let begins_cell = matches!(before, None | Some(';' | '\t' | '\r' | '\n')) && (before, c) != (Some('\r'), '\n');
+        // Quotes there may open a cell of their own, and what follows them is what it holds.
+        if begins_cell && value[at..].trim_start_matches(['"', ' ']).starts_with(FORMULA) {
+            safe.push('\'');
+        }
+        safe.push(c);
+        before = Some(c);
+    }
+    safe
 }
 
 #[cfg(test)]
 mod tests {
+    use csv::ReaderBuilder;
+
     use super::*;
 
     fn encoded(values: &[&str]) -> String {
@@ -70,17 +87,49 @@ mod tests {
     }
 
     #[test]
-    fn records_are_rfc_4180() {
-        assert_eq!(encoded(&["a", "b c", ""]), "a,b c,\r\n");
+    fn records_are_rfc_4180_and_every_field_is_quoted() {
+        assert_eq!(encoded(&["a", "b c", ""]), "\"a\",\"b c\",\"\"\r\n");
         assert_eq!(encoded(&["a,b", "say \"hi\"", "two\r\nlines"]), "\"a,b\",\"say \"\"hi\"\"\",\"two\r\nlines\"\r\n");
+        assert_eq!(encoded(&["1-1", "a=b", "a; b"]), "\"1-1\",\"a=b\",\"a; b\"\r\n", "harmless ones are as they were");
     }
 
     #[test]
-    fn no_value_begins_like_a_formula() {
-        for value in ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1"] {
-            let text = encoded(&[value, "x"]);
-            assert!(text.trim_start_matches('"').starts_with('\''), "{text:?}");
+    fn no_cell_begins_like_a_formula_whichever_separator_the_spreadsheet_uses() {
+        let formula = |cell: &str| cell.starts_with(FORMULA);
+        let openings = [
+            "",
+            "x;",
+            "x;;",
+            "x;\"",
+            "x;\"\"",
+            "x; ",
+            "x\t",
+            "x\n",
+            "x\r\n",
+            "x\r",
+            "\"",
+            "x;\r\n",
+            "x;\"\"\";",
+            ";\t",
+        ];
+        for opening in openings {
+            for begin in FORMULA {
+                let value = format!("{opening}{begin}cmd|' /C calc'!A0");
+                for record in
+                    [[value.as_str(), "b", "c"], ["a", &value, "c"], ["x;", &value, &value], ["a\"", "b;", &value]]
+                {
+                    let file = format!("{}{}", encoded(&["h1", "h2", "h3"]), encoded(&record));
+                    for separator in [b',', b';', b'\t'] {
+                        let mut reader = ReaderBuilder::new();
+                        let reader = reader.delimiter(separator).flexible(true).has_headers(false);
+                        for row in reader.from_reader(file.as_bytes()).records() {
+                            let row = row.expect("a record");
+                            let bad = row.iter().find(|cell| formula(cell));
+                            assert_eq!(bad, None, "{:?} of {file:?}", char::from(separator));
+                        }
+                    }
+                }
+            }
         }
-        assert_eq!(encoded(&["1-1", "a=b"]), "1-1,a=b\r\n", "inside a value they are harmless");
     }
 }

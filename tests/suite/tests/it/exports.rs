@@ -73,6 +73,33 @@ async fn v_1_2_10_no_cell_begins_like_a_formula() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_cell_of_any_export_begins_like_a_formula_whichever_separator_opens_it() {
+    const FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+    let app = TestApp::start().await;
+    let name = "Megan;=HYPERLINK(\"http://evil\");\"\"\"=1\t@SUM(A1)\n+1;＝1";
+    app.emulator.control().change_persona("member1", |persona| persona.name = name.to_owned());
+    app.sign_in("member1").await;
+    // The event of the change has the name in its details.
+    app.emulator.control().change_persona("member1", |persona| persona.name = format!("{name} Bowen"));
+    app.sign_in("member1").await;
+    let admin = app.sign_in("admin").await;
+    for path in ["/admin/users.csv", "/admin/audit.csv"] {
+        let file = admin.get(path).await.assert_status(200).body.clone();
+        assert!(file.contains("HYPERLINK"), "{path} has the name: {file}");
+        assert!(file.starts_with("\"id\",\""), "every field is quoted: {file}");
+        for separator in [b',', b';', b'\t'] {
+            let mut reader = csv::ReaderBuilder::new();
+            let reader = reader.delimiter(separator).flexible(true).has_headers(false);
+            for row in reader.from_reader(file.as_bytes()).records() {
+                let row = row.expect("a record");
+                let bad = row.iter().find(|cell| cell.starts_with(FORMULA));
+                assert_eq!(bad, None, "{path} opened with {:?}", char::from(separator));
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn v_8_2_1_exports_are_for_administrators_and_are_never_cached() {
     let app = TestApp::start().await;
     let member = app.sign_in("member1").await;
