@@ -380,7 +380,8 @@ mod tests {
 
     use super::*;
 
-    const TIMEOUT: Duration = Duration::from_secs(20);
+    /// Longer than anything takes that is not meant to run into it.
+    const TIMEOUT: Duration = Duration::from_secs(600);
 
     fn client(timeout: Duration) -> HttpClient {
         with_proxy(timeout, &Proxy::default())
@@ -471,7 +472,8 @@ mod tests {
         });
         let address = serve(Router::new().route("/", drip)).await;
         for idempotent in [false, true] {
-            let (client, request) = (client(Duration::from_millis(300)), request(format!("http://{address}")));
+            // Time enough to connect on any machine: what is cut is the body.
+            let (client, request) = (client(Duration::from_secs(3)), request(format!("http://{address}")));
             let result = match idempotent {
                 true => client.send_idempotent(request, DEFAULT_LIMIT).await,
                 false => client.send(request, DEFAULT_LIMIT).await,
@@ -484,12 +486,12 @@ mod tests {
     #[tokio::test]
     async fn f_02_a_server_that_never_answers_costs_one_timeout_with_all_repetitions() {
         let (listener, address) = listen().await;
-        let client = client(Duration::from_millis(300));
-        let start = Instant::now();
+        let client = client(Duration::from_secs(3));
         let error = client.send_idempotent(request(format!("http://{address}")), 100).await.expect_err("cut");
         assert_eq!((error.kind, error.sent), (HttpErrorKind::Timeout, true));
-        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-        drop(listener);
+        let listener = listener.into_std().expect("a listener");
+        assert!(listener.accept().is_ok());
+        assert!(listener.accept().is_err(), "the first try took all of the time, and no second one began");
     }
 
     /// `count` pieces of 64 KiB, and how many were asked for.

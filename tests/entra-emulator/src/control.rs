@@ -9,6 +9,7 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -43,7 +44,13 @@ impl Control {
         Self { state }
     }
 
-    /// Sets the emulator's clock to the system's plus `seconds`.
+    /// Stops the emulator's clock at `time`, so that only [`Self::advance_clock`] and [`Self::set_clock_offset`] move it:
+    /// what is issued then does not depend on how fast a machine is. A clock that has been stopped stays as it is.
+    pub fn stop_clock(&self, time: DateTime<Utc>) {
+        self.state.clock.stop(time);
+    }
+
+    /// Sets the emulator's clock to the system's, or to the time at which it was stopped, plus `seconds`.
     pub fn set_clock_offset(&self, seconds: i64) {
         self.state.clock.set_offset(seconds);
     }

@@ -20,7 +20,7 @@ use crate::{Browser, TestApp};
 /// start, which goes on from there. What is due for one is then due for the other, whatever the machine's clock says.
 const STARTED_AT: &str = "SUITE_INSTANCE_STARTED_AT";
 /// Nothing that a test waits for takes this long, on the slowest of machines.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(600);
 /// The test that is an instance's process.
 const TEST: &str = "the_process_of_an_instance";
 

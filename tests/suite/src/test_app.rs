@@ -155,6 +155,10 @@ impl TestAppBuilder {
             true => Clock::wrong(ahead),
             false => Clock::manual(Clock::system().now() + ahead),
         });
+        if clock.is_manual() && !self.is_at_database_time {
+            // Both stand still: how long a test takes makes no token older.
+            emulator.control().stop_clock(clock.now());
+        }
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
         let listens_at = format!("http://localhost:{port}");
