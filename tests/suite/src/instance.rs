@@ -4,8 +4,10 @@
 //! that binary instead (for the soak test, a release build).
 
 use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -108,10 +110,17 @@ impl Instance {
         for setting in definitions() {
             command.env_remove(setting.name);
         }
-        command.envs(app.settings()).env(STARTED_AT, app.state.clock.now().to_rfc3339()).env("RUST_LOG", "error");
+        command.envs(app.settings()).env(STARTED_AT, app.state.clock.now().to_rfc3339()).env("RUST_LOG", "info");
         command.env("PUBLIC_URL", &origin).env("BIND_ADDR", format!("127.0.0.1:{port}"));
-        command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null());
-        Self { child: command.spawn().expect("a process"), origin }
+        command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("a process");
+        if let Some(log) = child.stderr.take() {
+            // Printed by a thread of this test, its log is shown when the test fails.
+            thread::spawn(move || {
+                BufReader::new(log).lines().map_while(Result::ok).for_each(|line| println!("{line}"))
+            });
+        }
+        Self { child, origin }
     }
 
     async fn serving(&self) {

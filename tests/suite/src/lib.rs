@@ -14,7 +14,7 @@ mod browser;
 mod database;
 mod fill;
 mod instance;
-mod log;
+pub mod log;
 mod refusal;
 mod test_app;
 

@@ -1,33 +1,60 @@
-//! The log of the application under test, to prove what is in it and what never is.
+//! The log of the application under test: to prove what is in it and what never is, and to show with a test that fails.
 //!
-//! All applications of a test process write to one log; a test looks at what came after its mark.
+//! All applications of a test process write to one log; a test looks at what came after its mark. Besides, each line is
+//! printed: the test harness captures what the threads of a test print, and shows it when the test fails.
 
+use std::cell::RefCell;
 use std::io;
 use std::sync::{Mutex, Once};
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 /// What the emulator's tokens, codes and secrets begin with, and any JWT.
 const SECRETS: [&str; 3] = ["eyJ", "EwB.", "1.AXoA"];
 
 static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
+thread_local! {
+    /// What this thread has logged, where a harness asked to keep it.
+    static KEPT: RefCell<Option<String>> = const { RefCell::new(None) };
+}
+
+/// Starts the log of the process, once.
+pub(crate) fn start() {
+    static START: Once = Once::new();
+    START.call_once(|| {
+        let everything = EnvFilter::new("info,server=trace,openidconnect=trace");
+        let in_brief = EnvFilter::new("info,server=debug");
+        let log = fmt::layer().json().with_writer(|| Log).with_filter(everything);
+        let shown = fmt::layer().compact().with_ansi(false).with_writer(|| Shown).with_filter(in_brief);
+        // Another subscriber would only keep the log empty, which `assert_has` notices.
+        let _ = tracing_subscriber::registry().with(log).with(shown).try_init();
+    });
+}
+
+/// Keeps what this thread logs from now on, for a harness that captures no output. [`kept`] takes it.
+pub fn keep() {
+    KEPT.set(Some(String::new()));
+}
+
+/// What this thread has logged since [`keep`].
+#[must_use]
+pub fn kept() -> String {
+    KEPT.take().unwrap_or_default()
+}
+
 /// A place in the log.
 #[derive(Clone, Copy, Debug)]
 pub struct LogMark(usize);
 
 impl LogMark {
-    /// The end of the log so far; the first mark starts the logging.
+    /// The end of the log so far.
     #[must_use]
     pub fn here() -> Self {
-        static START: Once = Once::new();
-        START.call_once(|| {
-            let filter = EnvFilter::new("info,server=trace,openidconnect=trace");
-            let subscriber = tracing_subscriber::fmt().json().with_env_filter(filter).with_writer(Log).finish();
-            // Another subscriber would only keep the log empty, which `assert_has` notices.
-            let _ = tracing::subscriber::set_global_default(subscriber);
-        });
+        start();
         Self(lock().len())
     }
 
@@ -67,7 +94,7 @@ fn lock() -> std::sync::MutexGuard<'static, Vec<u8>> {
     LOG.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-#[derive(Clone, Copy)]
+/// The log that tests look at.
 struct Log;
 
 impl io::Write for Log {
@@ -81,10 +108,21 @@ impl io::Write for Log {
     }
 }
 
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
+/// The log that is shown with a test that fails.
+struct Shown;
 
-    fn make_writer(&self) -> Self {
-        Self
+impl io::Write for Shown {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        // Threads that end have no place to keep anything any more.
+        let is_kept = KEPT.try_with(|kept| kept.borrow_mut().as_mut().map(|kept| kept.push_str(&text)));
+        if !matches!(is_kept, Ok(Some(()))) {
+            print!("{text}");
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

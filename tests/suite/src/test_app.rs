@@ -141,6 +141,7 @@ impl TestAppBuilder {
     /// # Panics
     /// When it cannot be started: the test has failed then.
     pub async fn start(self) -> TestApp {
+        crate::log::start();
         let database = match self.database {
             Some(database) => database,
             None => Arc::new(TestDatabase::create().await),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
@@ -36,11 +37,17 @@ impl Case {
 
     /// The case as a test that notes its success in `scores`.
     pub(crate) fn trial(self, scores: &Scores) -> Trial {
-        let (scores, group) = (scores.clone(), self.group.clone());
+        let (scores, group, id) = (scores.clone(), self.group.clone(), self.id.clone());
         let run = self.run;
         let test = move || {
+            // This harness captures nothing, and all of a case happens on this thread.
+            suite::log::keep();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(run());
+            let outcome = catch_unwind(AssertUnwindSafe(|| runtime.block_on(run())));
+            let log = suite::log::kept();
+            outcome
+                .inspect_err(|_| println!("---- the log of {id} ----\n{log}"))
+                .unwrap_or_else(|panic| resume_unwind(panic));
             scores.passed(&group);
             Ok(())
         };
