@@ -1,12 +1,13 @@
 // Every page, in light and dark: no axe violation, no Content-Security-Policy violation, no sideways scroll at 360 px.
 
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, before, describe } from 'node:test';
 
 import axe from 'axe-core';
 
-import { ISLANDS, alive, launch, signIn } from './kit/chromium.mjs';
-import { startEmulator, startServer } from './kit/processes.mjs';
+import { ISLANDS, alive, launch, newPage, signIn } from './kit/chromium.mjs';
+import { startEmulator, startServer, until } from './kit/processes.mjs';
+import { test } from './kit/journey.mjs';
 
 const NARROW = { width: 360, height: 740 };
 const WIDE = { width: 1280, height: 800 };
@@ -68,7 +69,7 @@ after(async () => {
 /** A page of a visitor, which notes every violation of the Content-Security-Policy. */
 async function visit(visitor) {
   const page = visitor === 'anonymous'
-    ? await (await browser.newContext()).newPage()
+    ? await newPage(browser)
     : await signIn(browser, server.origin, visitor);
   const violations = [];
   await page.exposeFunction('noteViolation', (violation) => violations.push(violation));
@@ -94,7 +95,7 @@ for (const [visitor, pages] of Object.entries(PAGES)) {
     after(() => visited?.page.context().close());
 
     for (const [path, status] of pages) {
-      test(path, { timeout: 60_000 }, async () => {
+      test(path, async () => {
         const response = await visited.page.goto(server.origin + path);
         if (status) assert.equal(response.status(), status);
         await checkPage(visited, path);
@@ -102,7 +103,7 @@ for (const [visitor, pages] of Object.entries(PAGES)) {
     }
 
     if (visitor === 'admin') {
-      test("each tab of a person's page and the confirm steps", { timeout: 180_000 }, async () => {
+      test("each tab of a person's page and the confirm steps", async () => {
         const { page } = visited;
         const person = await personPath(page, 'member2');
         for (const tab of ['', '?tab=roles', '?tab=sessions', '?tab=grants', '?tab=history']) {
@@ -115,7 +116,7 @@ for (const [visitor, pages] of Object.entries(PAGES)) {
         await checkQuestion(visited, `${person}?tab=grants`, /^Forget/);
       });
 
-      test('a question in a dialog', { timeout: 120_000, skip: !ISLANDS }, async () => {
+      test('a question in a dialog', { skip: !ISLANDS }, async () => {
         const { page } = visited;
         await page.goto(server.origin + await personPath(page, 'member2'));
         await alive(page);
@@ -124,7 +125,7 @@ for (const [visitor, pages] of Object.entries(PAGES)) {
         await checkPage(visited, 'the dialog');
       });
 
-      test('a mapping with its dry run, and acts on many', { timeout: 120_000 }, async () => {
+      test('a mapping with its dry run, and acts on many', async () => {
         const { page } = visited;
         await page.goto(`${server.origin}/admin/groups`);
         await page.locator('form[action$="/mappings"] input[name="value"]').first().fill('a-role-of-the-tenant');
@@ -137,14 +138,14 @@ for (const [visitor, pages] of Object.entries(PAGES)) {
         await checkPage(visited, 'the confirm step of many');
       });
 
-      test('the directory sync that is held back, and its question', { timeout: 120_000 }, async () => {
+      test('the directory sync that is held back, and its question', async () => {
         const { page } = visited;
         const alert = page.getByRole('heading', { name: 'The directory sync is held back' });
         await emulator.control('delta/resync', {});
-        for (let tries = 0; tries < 60 && !(await alert.isVisible()); tries++) {
-          await page.waitForTimeout(500);
+        await until('the directory sync is held back', async () => {
           await page.goto(`${server.origin}/admin/health`);
-        }
+          return alert.isVisible();
+        });
         await checkPage(visited, 'the alert of the directory sync');
         await page.getByRole('button', { name: /^Let it through/ }).click();
         await checkPage(visited, 'the question of the directory sync');
@@ -172,7 +173,7 @@ async function personPath(page, persona) {
 
 /** The page as it is, in both colour schemes and at both widths; it is left as it was found. */
 async function checkPage({ page, violations }, name) {
-  await page.waitForLoadState('networkidle');
+  await page.waitForLoadState(ISLANDS ? 'networkidle' : 'load');
   assert.deepEqual(violations.splice(0), [], `${name}: Content-Security-Policy`);
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme });
@@ -197,7 +198,7 @@ async function checkAxe(page, name) {
   assert.deepEqual(found, [], name);
 }
 
-test('the keyboard reaches the content first, then everything, with a visible focus', { timeout: 60_000 }, async () => {
+test('the keyboard reaches the content first, then everything, with a visible focus', async () => {
   const page = await signIn(browser, server.origin, 'admin');
   await page.goto(`${server.origin}/admin/users`);
   await page.keyboard.press('Tab');
@@ -216,7 +217,7 @@ test('the keyboard reaches the content first, then everything, with a visible fo
   await page.context().close();
 });
 
-test('a person is disabled and enabled by the keyboard alone', { timeout: 90_000 }, async () => {
+test('a person is disabled and enabled by the keyboard alone', async () => {
   const page = await signIn(browser, server.origin, 'admin');
   await page.goto(server.origin + await personPath(page, 'guest'));
   await alive(page);
@@ -244,7 +245,7 @@ async function reachByKeyboard(page, button) {
   assert.fail(`${button} is not reached`);
 }
 
-test('printed, a page is its content on white', { timeout: 60_000 }, async () => {
+test('printed, a page is its content on white', async () => {
   const page = await signIn(browser, server.origin, 'admin', { colorScheme: 'dark' });
   await page.emulateMedia({ media: 'print' });
   for (const path of [await personPath(page, 'member2'), '/admin/audit']) {
@@ -256,6 +257,16 @@ test('printed, a page is its content on white', { timeout: 60_000 }, async () =>
     assert.match(background, /255, 255, 255|rgba\(0, 0, 0, 0\)|oklch\(1 /, `${path}: ${background}`);
   }
   await page.context().close();
+});
+
+test('what moves does so only for those who have not asked for less of it', async () => {
+  for (const [reducedMotion, moves] of [['no-preference', true], ['reduce', false]]) {
+    const page = await newPage(browser, { reducedMotion });
+    await page.goto(server.origin);
+    const moving = await page.locator('*').evaluateAll((all) => all.filter((one) => parseFloat(getComputedStyle(one).transitionDuration) > 0).length);
+    assert.equal(moving > 0, moves, `${reducedMotion}: ${moving} elements move`);
+    await page.context().close();
+  }
 });
 
 /** Runs in the page: what has the focus, and whether that can be seen; nothing when the document ended. */

@@ -1,10 +1,11 @@
 // The islands in a browser: what each adds to a page that is complete without it. `tests/run islands` builds them.
 
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 
-import { ISLANDS, alive, launch, signIn } from './kit/chromium.mjs';
+import { ISLANDS, alive, launch, newPage, signIn } from './kit/chromium.mjs';
 import { startEmulator, startServer } from './kit/processes.mjs';
+import { test } from './kit/journey.mjs';
 
 let browser;
 let emulator;
@@ -40,7 +41,7 @@ async function visit(persona, path, use) {
   await page.context().close();
 }
 
-test('an id is copied by its button', { timeout: 60_000, skip: !ISLANDS }, async () => {
+test('an id is copied by its button', { skip: !ISLANDS }, async () => {
   await visit('member1', '/profile', async (page) => {
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
     const button = page.getByRole('button', { name: /^Copy [0-9a-f-]{36}$/ }).first();
@@ -51,7 +52,7 @@ test('an id is copied by its button', { timeout: 60_000, skip: !ISLANDS }, async
   });
 });
 
-test('the end of a session and the next refresh are counted down, in no live region', { timeout: 60_000, skip: !ISLANDS }, async () => {
+test('the end of a session and the next refresh are counted down, in no live region', { skip: !ISLANDS }, async () => {
   await visit('member1', '/profile', async (page) => {
     const countdown = page.locator('time', { hasText: /^in \d+ min \d\d s$/ }).first();
     await countdown.waitFor();
@@ -61,7 +62,7 @@ test('the end of a session and the next refresh are counted down, in no live reg
   });
 });
 
-test('a dangerous form asks in a dialog, whose Cancel and Escape change nothing', { timeout: 90_000, skip: !ISLANDS }, async () => {
+test('a dangerous form asks in a dialog, whose Cancel and Escape change nothing', { skip: !ISLANDS }, async () => {
   await visit('admin', '/admin/users?q=member2', async (page) => {
     await page.locator('main a[href^="/admin/users/"]:not([href*="?"])').first().click();
     await alive(page);
@@ -82,7 +83,7 @@ test('a dangerous form asks in a dialog, whose Cancel and Escape change nothing'
   });
 });
 
-test('a session is asked about before it ends', { timeout: 60_000, skip: !ISLANDS }, async () => {
+test('a session is asked about before it ends', { skip: !ISLANDS }, async () => {
   const other = await signIn(browser, server.origin, 'member1');
   await visit('member1', '/profile', async (page) => {
     await page.getByRole('button', { name: /^End/ }).first().click();
@@ -92,7 +93,7 @@ test('a session is asked about before it ends', { timeout: 60_000, skip: !ISLAND
   await other.context().close();
 });
 
-test('a search is suggested people while it is typed, and Enter finds the one that is chosen', { timeout: 60_000, skip: !ISLANDS }, async () => {
+test('a search is suggested people while it is typed, and Enter finds the one that is chosen', { skip: !ISLANDS }, async () => {
   await visit('admin', '/admin/users', async (page) => {
     const field = page.getByRole('combobox', { name: 'Search' });
     const suggested = () => page.locator('datalist option').evaluateAll((options) => options.map((option) => option.value));
@@ -111,11 +112,11 @@ test('a search is suggested people while it is typed, and Enter finds the one th
   });
 });
 
-test('a page without islands fetches none of them', { timeout: 60_000, skip: !ISLANDS }, async () => {
-  const page = await browser.newPage();
+test('a page without islands fetches none of them', { skip: !ISLANDS }, async () => {
+  const page = await newPage(browser);
   const fetched = [];
   page.on('request', (request) => fetched.push(new URL(request.url()).pathname));
   await page.goto(`${server.origin}/auth/sign-in`, { waitUntil: 'networkidle' });
   assert.equal(fetched.filter((path) => path.endsWith('.wasm')).length, 0);
-  await page.close();
+  await page.context().close();
 });

@@ -5,12 +5,13 @@ import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { get } from 'node:http';
-import { after, before, test } from 'node:test';
+import { after, before } from 'node:test';
 import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 
 import { ISLANDS } from './kit/chromium.mjs';
 import { required, startServer } from './kit/processes.mjs';
+import { test } from './kit/journey.mjs';
 
 const run = promisify(execFile);
 

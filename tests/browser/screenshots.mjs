@@ -4,7 +4,7 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 
-import { launch, signIn } from './kit/chromium.mjs';
+import { launch, newPage, signIn } from './kit/chromium.mjs';
 import { startEmulator, startServer } from './kit/processes.mjs';
 
 const FOLDER = fileURLToPath(new URL('../../docs/screenshots/', import.meta.url));
@@ -95,7 +95,7 @@ try {
   const person = await admin.locator('main a[href^="/admin/users/"]:not([href*="?"])').first().getAttribute('href');
   await admin.goto(`${server.origin}/profile`);
   for (const [name, path, { visitor, colorScheme = 'light', viewport = WIDE }] of SHOTS) {
-    const page = visitor ? await (await browser.newContext()).newPage() : admin;
+    const page = visitor ? await newPage(browser) : admin;
     await page.emulateMedia({ colorScheme });
     await page.setViewportSize(viewport);
     await page.goto(server.origin + path.replace('{person}', person));

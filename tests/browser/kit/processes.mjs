@@ -6,11 +6,14 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Longest time from start to the first answer, in milliseconds. */
-const START_DEADLINE = 30_000;
+/** Nothing that a test waits for takes this long on the slowest of machines, in milliseconds. */
+const PATIENCE = 3 * 60_000;
+
+/** The programs that run now. */
+const running = new Set();
 
 /** A port of loopback that is free now. */
 export async function freePort() {
@@ -28,6 +31,22 @@ export function required(name) {
   return value;
 }
 
+/** Waits until `look` finds what the test waits for, and returns it; `what` says it in words. */
+export async function until(what, look) {
+  const deadline = Date.now() + PATIENCE;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > deadline) throw new Error(`not within ${PATIENCE / 1000} s: ${what}`);
+    await delay(50);
+  }
+}
+
+/** Each running program and its log: what a failure is told by. */
+export function logs() {
+  return [...running];
+}
+
 /** Starts `binary` and waits until `ready` (a URL) answers 200. Returns `{ stop, log }`. */
 async function start(binary, { args = [], env, ready }) {
   const folder = await mkdtemp(join(tmpdir(), 'browser-test-'));
@@ -36,20 +55,25 @@ async function start(binary, { args = [], env, ready }) {
   const output = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => output.push(chunk.toString()));
   const log = () => output.join('');
+  const entry = { program: basename(binary), log };
+  running.add(entry);
   const stop = async () => {
     if (child.exitCode === null) {
       child.kill('SIGTERM');
       await once(child, 'exit');
     }
+    running.delete(entry);
     await rm(folder, { recursive: true, force: true });
   };
-  const deadline = Date.now() + START_DEADLINE;
-  while (!(await answers(ready))) {
-    if (child.exitCode !== null || Date.now() > deadline) {
-      await stop();
-      throw new Error(`${binary} did not answer at ${ready}:\n${log()}`);
-    }
-    await delay(50);
+  const isReady = async () => {
+    if (child.exitCode !== null) throw new Error(`it has ended with ${child.exitCode}`);
+    return answers(ready);
+  };
+  try {
+    await until(`${binary} answers at ${ready}`, isReady);
+  } catch (error) {
+    await stop();
+    throw new Error(`${binary} did not start: ${error.message}\n${log()}`);
   }
   return { stop, log };
 }
@@ -77,8 +101,8 @@ export async function startServer(settings, port) {
     TOKEN_ENCRYPTION_KEYS: `test:${randomBytes(32).toString('base64')}`,
     ...settings,
   };
-  const running = await start(required('SERVER_BIN'), { args: ['serve'], env, ready: `${origin}/healthz` });
-  return { origin, ...running };
+  const started = await start(required('SERVER_BIN'), { args: ['serve'], env, ready: `${origin}/healthz` });
+  return { origin, ...started };
 }
 
 /** Starts the Entra emulator, with further `args`, on `127.0.0.1`: another site than the application's `localhost`. */
@@ -86,7 +110,7 @@ export async function startEmulator(args = []) {
   const port = await freePort();
   const origin = `http://127.0.0.1:${port}`;
   const credentials = { tenant: '11111111-2222-4333-8444-555555555555', client: 'browser-tests', secret: randomBytes(16).toString('hex') };
-  const running = await start(required('EMULATOR_BIN'), {
+  const started = await start(required('EMULATOR_BIN'), {
     args: ['--host', '127.0.0.1', '--port', String(port), '--tenant-id', credentials.tenant, '--client-id', credentials.client, ...args],
     env: { EMULATOR_CLIENT_SECRET: credentials.secret },
     ready: `${origin}/${credentials.tenant}/v2.0/.well-known/openid-configuration`,
@@ -104,5 +128,5 @@ export async function startEmulator(args = []) {
     const response = await fetch(`${origin}/_control/${path}`, { method: 'POST', headers, body: JSON.stringify(body) });
     if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
   };
-  return { origin, settings, control, ...running };
+  return { origin, settings, control, ...started };
 }
