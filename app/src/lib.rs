@@ -44,6 +44,6 @@ mod shell;
 mod status;
 
 #[cfg(feature = "ssr")]
-pub use routes::{Route, routes};
+pub use routes::{Audience, Route, routes};
 #[cfg(feature = "ssr")]
 pub use status::ResponseStatus;

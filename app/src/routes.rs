@@ -16,32 +16,61 @@ use crate::shell::shell;
 #[must_use]
 pub fn routes() -> Vec<Route> {
     vec![
-        Route::new("/", home::page),
-        Route::new("/profile", profile::page),
-        Route::new("/admin", dashboard::page),
-        Route::new("/admin/users", users::page),
-        Route::new("/admin/users/{id}", user::page),
-        Route::new("/admin/sessions", sessions::page),
-        Route::new("/admin/groups", groups::page),
-        Route::new("/admin/grants", grants::page),
-        Route::new("/admin/audit", audit::page),
-        Route::new("/admin/health", health::page),
+        Route::everyone("/", home::page),
+        Route::signed_in("/profile", profile::page),
+        Route::admins("/admin", dashboard::page),
+        Route::admins("/admin/users", users::page),
+        Route::admins("/admin/users/{id}", user::page),
+        Route::admins("/admin/sessions", sessions::page),
+        Route::admins("/admin/groups", groups::page),
+        Route::admins("/admin/grants", grants::page),
+        Route::admins("/admin/audit", audit::page),
+        Route::admins("/admin/health", health::page),
     ]
 }
 
-/// A page and its path.
+/// Whom a page is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audience {
+    /// Everyone, signed in or not.
+    Everyone,
+    /// Whoever is signed in.
+    SignedIn,
+    /// Administrators.
+    Admins,
+}
+
+/// A page, its path and whom it is for.
 #[derive(Clone)]
 pub struct Route {
     /// As axum writes it: `/admin/users/{id}`.
     pub path: &'static str,
+    /// Whom the server lets see it.
+    pub audience: Audience,
     page: Arc<dyn Fn() -> PageFuture + Send + Sync>,
 }
 
 type PageFuture = Pin<Box<dyn Future<Output = Document> + Send>>;
 
 impl Route {
-    fn new<F: Future<Output = Document> + Send + 'static>(path: &'static str, page: fn() -> F) -> Self {
-        Self { path, page: Arc::new(move || Box::pin(page())) }
+    fn everyone<F: Future<Output = Document> + Send + 'static>(path: &'static str, page: fn() -> F) -> Self {
+        Self::new(path, Audience::Everyone, page)
+    }
+
+    fn signed_in<F: Future<Output = Document> + Send + 'static>(path: &'static str, page: fn() -> F) -> Self {
+        Self::new(path, Audience::SignedIn, page)
+    }
+
+    fn admins<F: Future<Output = Document> + Send + 'static>(path: &'static str, page: fn() -> F) -> Self {
+        Self::new(path, Audience::Admins, page)
+    }
+
+    fn new<F: Future<Output = Document> + Send + 'static>(
+        path: &'static str,
+        audience: Audience,
+        page: fn() -> F,
+    ) -> Self {
+        Self { path, audience, page: Arc::new(move || Box::pin(page())) }
     }
 
     /// The whole HTML document, once its data is there. Needs the context of a request

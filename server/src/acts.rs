@@ -1,15 +1,20 @@
 //! Acts on users, sessions and grants: guarded, recorded, in one transaction each. Handlers and
 //! the command line share them.
+//!
+//! Each transaction [`begin`]s alike: acts on roles and status wait for each other, and whoever acts is asked once more
+//! whether they still may. So two administrators who demote or disable each other at the same moment leave one, and
+//! what a disabled administrator had under way does not happen.
 
 use std::collections::BTreeSet;
 
 use crate::db::{DbConn, DbError, to_end};
 use crate::models::{
-    Grant, NewAuditEvent, RoleSource, SessionRecord, User, UserRole, changed_from, grant_role, revoke_role,
+    Grant, LiveAt, NewAuditEvent, RoleSource, SessionRecord, User, UserRole, changed_from, grant_role, revoke_role,
 };
 use crate::role_mappings;
 use crate::state::AppState;
 use crate::user_sync::ADMIN;
+use crate::viewer::CurrentUser;
 use crate::write_transaction;
 
 /// What is to be done.
@@ -73,7 +78,27 @@ pub enum ActResult {
     FromProvider,
 }
 
-/// Who acts, for the audit log.
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    /// The database.
+    #[error(transparent)]
+    Database(#[from] DbError),
+    /// Whoever acts was signed out or disabled meanwhile.
+    #[error("whoever acts is not signed in any more")]
+    SignedOut,
+    /// Whoever acts has lost the role meanwhile.
+    #[error("whoever acts has lost the role {0}")]
+    RoleLost(&'static str),
+}
+
+impl From<diesel::result::Error> for ActError {
+    fn from(error: diesel::result::Error) -> Self {
+        Self::Database(error.into())
+    }
+}
+
+/// Who acts, for the audit log, and what lets them.
 #[derive(Clone, Debug)]
 pub struct By {
     /// Id and name.
@@ -82,17 +107,57 @@ pub struct By {
     pub address: String,
     /// Request id; empty on the command line.
     pub request_id: String,
+    authority: Authority,
+}
+
+/// What lets somebody act; it may be gone before they have done so.
+#[derive(Clone, Debug)]
+enum Authority {
+    CommandLine,
+    Session { id: String, role: Option<&'static str> },
 }
 
 impl By {
     /// Somebody at the command line: may do what would lock an administrator out.
     #[must_use]
     pub fn command_line() -> Self {
-        Self { actor: (String::new(), "command line".to_owned()), address: String::new(), request_id: String::new() }
+        Self {
+            actor: (String::new(), "command line".to_owned()),
+            address: String::new(),
+            request_id: String::new(),
+            authority: Authority::CommandLine,
+        }
+    }
+
+    /// A person, for as long as their session lives, they are active and, where it takes one, hold `role`.
+    #[must_use]
+    pub fn person(user: &CurrentUser, role: Option<&'static str>) -> Self {
+        Self {
+            actor: user.audit_name(),
+            address: user.address.clone(),
+            request_id: user.request_id.clone(),
+            authority: Authority::Session { id: user.session.id.clone(), role },
+        }
+    }
+
+    /// Asks anew whether they may; for what goes on for a while, such as an export, again and again.
+    ///
+    /// # Errors
+    /// [`ActError`], when they may no longer.
+    pub async fn still_may(&self, conn: &mut DbConn, live: LiveAt) -> Result<(), ActError> {
+        let Authority::Session { id, role } = &self.authority else {
+            return Ok(());
+        };
+        let user = SessionRecord::find_live_user(conn, id, live).await?.filter(User::is_active);
+        let user = user.ok_or(ActError::SignedOut)?;
+        match role.filter(|role| !user.has_role(role)) {
+            Some(role) => Err(ActError::RoleLost(role)),
+            None => Ok(()),
+        }
     }
 
     fn is_command_line(&self) -> bool {
-        self.actor.0.is_empty()
+        matches!(self.authority, Authority::CommandLine)
     }
 
     /// The event of an act of theirs, on a user if it is on one.
@@ -122,35 +187,64 @@ pub async fn known_roles(state: &AppState, conn: &mut DbConn) -> Result<BTreeSet
     Ok(role_mappings::grantable_roles(&role_mappings::rules(state, conn).await?))
 }
 
+/// The first step of a transaction in which somebody changes who may what: waits until no other one is under way, and
+/// asks whether they still may.
+///
+/// # Errors
+/// [`ActError`].
+pub async fn begin(state: &AppState, conn: &mut DbConn, by: &By) -> Result<(), ActError> {
+    lock(conn).await?;
+    by.still_may(conn, state.live_at()).await
+}
+
+/// Makes transactions that take roles or status from people wait for each other, until their end. Take it before any
+/// row, so that nobody waits in a circle.
+///
+/// # Errors
+/// From the database.
+#[cfg(feature = "postgres")]
+pub async fn lock(conn: &mut DbConn) -> Result<(), DbError> {
+    use crate::db::RunQueryDsl as _;
+
+    /// The number after that of the migrations.
+    const LOCK: i64 = 3_687_278_278_338;
+
+    diesel::sql_query(format!("SELECT pg_advisory_xact_lock({LOCK})")).execute(conn).await?;
+    Ok(())
+}
+
+/// There is nothing to do: SQLite has one write transaction at a time.
+///
+/// # Errors
+/// None.
+#[cfg(feature = "sqlite")]
+pub async fn lock(_conn: &mut DbConn) -> Result<(), DbError> {
+    Ok(())
+}
+
 /// Does it, in one transaction that runs to its end even if the caller goes away.
 ///
 /// # Errors
-/// [`DbError`]; nothing is done then.
-pub async fn run(state: &AppState, act: Act, by: By) -> Result<ActResult, DbError> {
-    let state = state.clone();
-    to_end(async move {
-        let mut conn = state.db.conn().await?;
-        let result = write_transaction!(conn, async |conn| run_in_txn(&state, conn, &act, &by).await)?;
-        state.counts.clear();
-        Ok::<_, DbError>(result)
-    })
-    .await
+/// [`ActError`]; nothing is done then.
+pub async fn run(state: &AppState, act: Act, by: By) -> Result<ActResult, ActError> {
+    Ok(run_all(state, vec![act], by).await?.pop().unwrap_or(ActResult::Unchanged))
 }
 
 /// Does each, in their order and in one transaction: all that is not refused, or nothing.
 ///
 /// # Errors
 /// As [`run`].
-pub async fn run_all(state: &AppState, acts: Vec<Act>, by: By) -> Result<Vec<ActResult>, DbError> {
+pub async fn run_all(state: &AppState, acts: Vec<Act>, by: By) -> Result<Vec<ActResult>, ActError> {
     let state = state.clone();
     to_end(async move {
         let mut conn = state.db.conn().await?;
         let results = write_transaction!(conn, async |conn| {
+            begin(&state, conn, &by).await?;
             let mut results = Vec::with_capacity(acts.len());
             for act in &acts {
                 results.push(run_in_txn(&state, conn, act, &by).await?);
             }
-            Ok::<_, DbError>(results)
+            Ok::<_, ActError>(results)
         })?;
         state.counts.clear();
         Ok(results)

@@ -20,9 +20,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 pub use self::islands::islands_url;
+use crate::access::Everyone;
 use crate::crypto;
 use crate::error::AppError;
-use crate::middleware::error_page::quality;
 
 /// A hashed URL's contents never change.
 const FOREVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -189,7 +189,7 @@ pub fn favicon_url() -> &'static str {
 
 /// `GET /assets/{name}`: a file by its hashed, outdated or plain name, gzipped if the client
 /// takes that; 304 when it has the file; 404 for any other name.
-pub async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
+pub async fn serve(_: Everyone, Path(name): Path<String>, headers: HeaderMap) -> Response {
     if STYLESHEET_ASSET.is_named(&name) {
         respond(&STYLESHEET, &STYLESHEET_ASSET, &name, &headers)
     } else if FAVICON_ASSET.is_named(&name) {
@@ -202,7 +202,7 @@ pub async fn serve(Path(name): Path<String>, headers: HeaderMap) -> Response {
 }
 
 /// `GET /favicon.ico`, which browsers ask for unasked: the SVG.
-pub async fn favicon(headers: HeaderMap) -> Response {
+pub async fn favicon(_: Everyone, headers: HeaderMap) -> Response {
     respond(&FAVICON, &FAVICON_ASSET, "favicon.ico", &headers)
 }
 
@@ -238,14 +238,15 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap_or_default()
 }
 
-/// Whether `Accept-Encoding` names gzip or `*` with a quality above 0 (RFC 9110 section 12.5.3).
+/// Whether `Accept-Encoding` names gzip or `*`, and not with `q=0` (RFC 9110, section 12.5.3).
 fn accepts_gzip(request: &HeaderMap) -> bool {
     let values = request.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let mut encodings = values.flat_map(|value| value.split(','));
     encodings.any(|encoding| {
         let (name, parameters) = encoding.split_once(';').unwrap_or((encoding, ""));
         let is_gzip = matches!(name.trim(), "gzip" | "x-gzip" | "*");
-        is_gzip && quality(parameters) > 0
+        let mut weights = parameters.split(';').filter_map(|parameter| parameter.trim().strip_prefix("q="));
+        is_gzip && !weights.any(|weight| weight.parse() == Ok(0.0))
     })
 }
 
@@ -329,14 +330,14 @@ mod tests {
             ("style.0123456789abcdef.css", "text/css; charset=utf-8"),
             ("favicon.svg", "image/svg+xml"),
         ] {
-            let response = serve(Path(name.to_owned()), HeaderMap::new()).await;
+            let response = serve(Everyone(None), Path(name.to_owned()), HeaderMap::new()).await;
             assert_eq!(response.status(), StatusCode::OK, "{name}");
             assert_eq!(response.headers()[CONTENT_TYPE], content_type, "{name}");
         }
         for name in
             ["", "style", "stylecss", "style..css", "style.x.css", "tokens.css", "..", "../../Cargo.toml", "styles.css"]
         {
-            let response = serve(Path(name.to_owned()), HeaderMap::new()).await;
+            let response = serve(Everyone(None), Path(name.to_owned()), HeaderMap::new()).await;
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{name}");
         }
     }

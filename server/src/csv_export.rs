@@ -14,7 +14,7 @@ pub type Record = Vec<String>;
 /// A download called `file_name` with a header row and the records of `batches`.
 ///
 /// Each batch is sent before the next one is asked for. One that fails breaks the transfer off, so
-/// that the reader does not take a part for the whole.
+/// that the client does not take a part for the whole.
 ///
 /// # Errors
 /// [`AppError`] when the header cannot be written: a mistake of ours.

@@ -9,7 +9,8 @@
 //! Who is disabled or deleted in the directory is disabled here, their sessions end and their grants are deleted. Who
 //! comes back is enabled again, unless an administrator here has disabled them. Nobody is created: people come in by
 //! signing in. A round that would disable many stops and asks (`guard`). The directory may disable the last
-//! administrator: the account could not sign in any more, and the way back is `ADMIN_USERS` or `server users`.
+//! administrator: the account could not sign in any more, and the way back is `ADMIN_USERS` or `server users`. It waits
+//! for acts of administrators and they for it ([`acts::lock`]), so that either sees what the other has left.
 
 mod apply;
 mod guard;
@@ -20,7 +21,7 @@ use std::time::Duration;
 use chrono::NaiveDateTime;
 
 use self::round::Round;
-use crate::acts::{ActResult, By};
+use crate::acts::{self, ActError, ActResult, By};
 use crate::db::{DbError, to_end};
 use crate::graph::GraphError;
 use crate::jobs::JobError;
@@ -163,16 +164,17 @@ async fn finish(
 /// Lets the next round disable as many users as the last one was held back for, and begins it.
 ///
 /// # Errors
-/// [`DbError`]; nothing is done then.
-pub async fn allow(state: &AppState, tenant: &str, held: i64, by: By) -> Result<ActResult, DbError> {
+/// [`ActError`]; nothing is done then.
+pub async fn allow(state: &AppState, tenant: &str, held: i64, by: By) -> Result<ActResult, ActError> {
     let (state, tenant) = (state.clone(), tenant.to_owned());
     to_end(async move {
         let now = state.shared_now();
         let mut conn = state.db.conn().await?;
         let result = write_transaction!(conn, async |conn| {
+            acts::begin(&state, conn, &by).await?;
             let sync = DirectorySync::list(conn, std::slice::from_ref(&tenant)).await?.pop();
             let Some(sync) = sync.filter(|sync| sync.held == held && sync.held > 0 && sync.allowed != held) else {
-                return Ok::<_, DbError>(ActResult::Unchanged);
+                return Ok::<_, ActError>(ActResult::Unchanged);
             };
             if sync.is_running(now) || !sync.allow(conn, now).await? {
                 return Ok(ActResult::Unchanged);

@@ -14,6 +14,7 @@ use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 
+use crate::acts::ActError;
 use crate::api::challenge::Challenge;
 use crate::db::DbError;
 use crate::pages::Fixer;
@@ -194,6 +195,16 @@ impl From<DbError> for AppError {
         match error {
             DbError::Unavailable(_) => Self::unavailable(error.to_string()),
             _ => Self::internal(error),
+        }
+    }
+}
+
+impl From<ActError> for AppError {
+    fn from(error: ActError) -> Self {
+        match error {
+            ActError::Database(error) => error.into(),
+            ActError::SignedOut => Self::Unauthorized,
+            ActError::RoleLost(_) => Self::forbidden(error.to_string()),
         }
     }
 }

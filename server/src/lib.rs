@@ -4,8 +4,8 @@
 //!
 //! - [`commands`] is the command line, [`serve`] the process, [`state`] what it shares.
 //! - [`router`] lists every route; [`middleware`] is around all of them, [`viewer`] finds out who
-//!   asks and whether they may, [`step_up`] asks for a fresher or stronger sign-in,
-//!   [`consent`] for another permission.
+//!   asks, [`access`] has the extractors that say who may, [`step_up`] asks for a fresher or
+//!   stronger sign-in, [`consent`] for another permission.
 //! - [`handlers`] extract, call and respond; [`pages`] are the askama pages, `app` the Leptos ones,
 //!   which ask [`backend`] for data; [`api`] answers programs with an access token.
 //! - [`oidc`] signs people in and [`graph`] asks Microsoft Graph; neither knows axum or Diesel.
@@ -19,6 +19,8 @@ compile_error!("choose one database: `--no-default-features --features postgres`
 #[cfg(not(any(feature = "sqlite", feature = "postgres")))]
 compile_error!("choose a database: `--features sqlite` or `--features postgres`");
 
+pub mod accept;
+pub mod access;
 pub mod acts;
 pub mod api;
 pub mod assets;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::acts::{ActResult, By};
+use crate::acts::{self, ActError, ActResult, By};
 use crate::config::RoleRule;
 use crate::db::{DbConn, DbError, to_end};
 use crate::models::{RoleMapping, RoleSource, User, list_holders, list_role_holders, set_provider_role_of_many};
@@ -113,14 +113,14 @@ pub async fn refusal(
 /// transaction that runs to its end even if the caller goes away.
 ///
 /// # Errors
-/// [`DbError`]; nothing is done then.
-pub async fn apply(state: &AppState, change: MappingChange, by: By) -> Result<ActResult, DbError> {
+/// [`ActError`]; nothing is done then.
+pub async fn apply(state: &AppState, change: MappingChange, by: By) -> Result<ActResult, ActError> {
     let state = state.clone();
     to_end(async move {
         let mut conn = state.db.conn().await?;
         let result = write_transaction!(conn, async |conn| apply_in_txn(&state, conn, &change, &by).await)?;
         state.counts.clear();
-        Ok::<_, DbError>(result)
+        Ok::<_, ActError>(result)
     })
     .await
 }
@@ -130,7 +130,8 @@ async fn apply_in_txn(
     conn: &mut DbConn,
     change: &MappingChange,
     by: &By,
-) -> Result<ActResult, DbError> {
+) -> Result<ActResult, ActError> {
+    acts::begin(state, conn, by).await?;
     let effect = effect(state, conn, change).await?;
     if let Some(refused) = refusal(conn, change, &effect, by).await? {
         return Ok(refused);

@@ -1,10 +1,10 @@
-//! Every route in one list, and the layers around them.
+//! Every route in one list, by whom it is for, and the layers around them.
 
 use axum::Router;
-use axum::routing::{get, post};
 use cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
+use crate::access::{Admin, Everyone, Group, RouteInfo, Routes, SignedIn};
 use crate::config::ProviderKind;
 use crate::error::AppError;
 use crate::handlers::{admin, auth, csp_reports, export, health, pages, profile, sign_out, suggestions, theme};
@@ -14,51 +14,12 @@ use crate::middleware::security_headers::REPORTS;
 use crate::middleware::{self, FurtherOrigins, StackSettings, session_cookie};
 use crate::session_store::DieselStore;
 use crate::state::AppState;
-use crate::step_up;
 use crate::viewer;
 use crate::{api, assets};
 
 /// The application as a service: routes, sessions, and what is around every response.
 pub fn build(state: AppState) -> Router {
-    let routes = Router::new()
-        // Signing in and out.
-        .route("/auth/sign-in", get(auth::sign_in_page).post(auth::begin))
-        .route(auth::CALLBACK_PATH, get(auth::callback_query).post(auth::callback_form))
-        .route("/auth/sign-out", post(sign_out::sign_out))
-        .route(sign_out::SIGNED_OUT_PATH, get(sign_out::signed_out_page))
-        .route("/auth/front-channel-logout", get(sign_out::front_channel_logout))
-        .route("/auth/back-channel-logout", post(sign_out::back_channel_logout))
-        // One's own.
-        .route("/profile/photo", get(profile::photo))
-        .route("/profile/sessions/{id}/end", post(profile::end_own_session))
-        .route("/profile/sign-out-everywhere", post(profile::sign_out_everywhere))
-        .route("/theme", post(theme::choose))
-        // Administrators.
-        .route("/admin/users.csv", get(export::users))
-        .route("/admin/audit.csv", get(export::audit))
-        .route("/admin/users/suggestions", get(suggestions::users))
-        .route("/admin/users/{id}/enable", post(admin::enable_user))
-        .route("/admin/users/{id}/sign-out", post(admin::sign_out_user))
-        .route("/admin/sessions/{id}/end", post(admin::end_session))
-        .route("/admin/grants/{id}/refresh", post(admin::refresh_now))
-        .route("/admin/grants/{id}/forget", post(admin::forget_grant))
-        .route("/admin/health/examine", post(admin::examine_now))
-        // The pages: app/src/routes.rs lists them.
-        .merge(pages::routes(&state))
-        .merge(sensitive_acts(&state))
-        // Spelled out, so that no router that is merged later brings one to which nobody has to sign in.
-        .fallback(async || AppError::NotFound)
-        .layer(axum::middleware::from_fn_with_state(state.clone(), viewer::authenticate))
-        .layer(session_layer(&state));
-    let routes = routes
-        // None of these has a session.
-        .merge(api::routes(&state))
-        .route(REPORTS, post(csp_reports::receive))
-        .route("/healthz", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/assets/{file}", get(assets::serve))
-        .route("/favicon.ico", get(assets::favicon));
-    let app = middleware::apply(routes.with_state(state.clone()), &stack_settings(&state));
+    let app = around(&state, with_session(&state).router, without_session(&state).router);
     #[cfg(debug_assertions)]
     if state.config.live_reload {
         return live_reload::around(app, state.shutdown.clone());
@@ -66,16 +27,98 @@ pub fn build(state: AppState) -> Router {
     app
 }
 
+/// Every route, and whom it is for.
+#[must_use]
+pub fn list(state: &AppState) -> Vec<RouteInfo> {
+    with_session(state).merge(without_session(state)).list
+}
+
+/// The routes that know who is signed in.
+#[must_use]
+pub fn with_session(state: &AppState) -> Routes {
+    everyone(state)
+        .merge(signed_in(state))
+        .merge(administrators(state))
+        .merge(sensitive_acts(state))
+        // The pages: app/src/routes.rs lists them.
+        .merge(pages::routes(state))
+}
+
+fn everyone(state: &AppState) -> Routes {
+    Group::<Everyone>::new()
+        .get("/auth/sign-in", auth::sign_in_page)
+        .post("/auth/sign-in", auth::begin)
+        .get(auth::CALLBACK_PATH, auth::callback_query)
+        .post(auth::CALLBACK_PATH, auth::callback_form)
+        .post("/auth/sign-out", sign_out::sign_out)
+        .get(sign_out::SIGNED_OUT_PATH, sign_out::signed_out_page)
+        .get("/auth/front-channel-logout", sign_out::front_channel_logout)
+        .post("/auth/back-channel-logout", sign_out::back_channel_logout)
+        .post("/theme", theme::choose)
+        .guarded(state)
+}
+
+/// What is one's own.
+fn signed_in(state: &AppState) -> Routes {
+    Group::<SignedIn>::new()
+        .get("/profile/photo", profile::photo)
+        .post("/profile/sessions/{id}/end", profile::end_own_session)
+        .post("/profile/sign-out-everywhere", profile::sign_out_everywhere)
+        .guarded(state)
+}
+
+fn administrators(state: &AppState) -> Routes {
+    Group::<Admin>::new()
+        .get("/admin/users.csv", export::users)
+        .get("/admin/audit.csv", export::audit)
+        .get("/admin/users/suggestions", suggestions::users)
+        .post("/admin/users/{id}/enable", admin::enable_user)
+        .post("/admin/users/{id}/sign-out", admin::sign_out_user)
+        .post("/admin/sessions/{id}/end", admin::end_session)
+        .post("/admin/grants/{id}/refresh", admin::refresh_now)
+        .post("/admin/grants/{id}/forget", admin::forget_grant)
+        .post("/admin/health/examine", admin::examine_now)
+        .guarded(state)
+}
+
 /// Acts that need a fresh sign-in (`ADMIN_SIGN_IN_MAX_AGE`, `ADMIN_AUTH_CONTEXT`; ASVS 7.5.3). `GET` asks the
 /// question again that the sign-in interrupted.
-fn sensitive_acts(state: &AppState) -> Router<AppState> {
-    let routes = Router::new()
-        .route("/admin/users/{id}/disable", get(admin::disable_user).post(admin::disable_user))
-        .route("/admin/users/{id}/roles", get(admin::change_role).post(admin::change_role))
-        .route("/admin/groups/mappings", get(admin::change_mapping).post(admin::change_mapping))
-        .route("/admin/health/directory-sync", get(admin::allow_directory_sync).post(admin::allow_directory_sync))
-        .route("/admin/users/bulk", get(admin::act_on_many).post(admin::act_on_many));
-    step_up::require(state, (&state.config.admin_acts).into(), routes)
+fn sensitive_acts(state: &AppState) -> Routes {
+    Group::<Admin>::new()
+        .get("/admin/users/{id}/disable", admin::disable_user)
+        .post("/admin/users/{id}/disable", admin::disable_user)
+        .get("/admin/users/{id}/roles", admin::change_role)
+        .post("/admin/users/{id}/roles", admin::change_role)
+        .get("/admin/groups/mappings", admin::change_mapping)
+        .post("/admin/groups/mappings", admin::change_mapping)
+        .get("/admin/health/directory-sync", admin::allow_directory_sync)
+        .post("/admin/health/directory-sync", admin::allow_directory_sync)
+        .get("/admin/users/bulk", admin::act_on_many)
+        .post("/admin/users/bulk", admin::act_on_many)
+        .step_up(state, (&state.config.admin_acts).into())
+        .guarded(state)
+}
+
+fn without_session(state: &AppState) -> Routes {
+    Group::<Everyone>::new()
+        .post(REPORTS, csp_reports::receive)
+        .get("/healthz", health::live)
+        .get("/readyz", health::ready)
+        .get("/assets/{file}", assets::serve)
+        .get("/favicon.ico", assets::favicon)
+        .guarded(state)
+        .merge(api::routes(state))
+}
+
+/// What is around every response: `with_session` are routes that know who is signed in, behind the guard by path.
+pub fn around(state: &AppState, with_session: Router<AppState>, without_session: Router<AppState>) -> Router {
+    let routes = with_session
+        // Spelled out, so that no router that is merged later brings one to which nobody has to sign in.
+        .fallback(async || AppError::NotFound)
+        .layer(axum::middleware::from_fn_with_state(state.clone(), viewer::authenticate))
+        .layer(session_layer(state))
+        .merge(without_session);
+    middleware::apply(routes.with_state(state.clone()), &stack_settings(state))
 }
 
 fn stack_settings(state: &AppState) -> StackSettings {

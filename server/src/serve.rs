@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use crate::acts::ActError;
 use crate::clock::Clock;
 use crate::config::build::Build;
 use crate::config::dotenv::Environment;
@@ -33,6 +34,9 @@ pub enum ServeError {
     /// The database.
     #[error(transparent)]
     Database(#[from] DbError),
+    /// What a command did to a user.
+    #[error(transparent)]
+    Act(#[from] ActError),
     /// What a command was asked cannot be done.
     #[error("{0}")]
     Command(String),

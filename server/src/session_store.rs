@@ -21,7 +21,7 @@ pub const SIGNED_IN: &str = "signed_in";
 
 /// What a session knows about its sign-in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SignedIn {
+pub struct SignInDetails {
     /// The row's id: the same for the whole life of the session, also when the cookie is renewed.
     pub session_id: String,
     /// Who signed in.
@@ -44,13 +44,13 @@ pub struct SignedIn {
     pub expires_at: DateTime<Utc>,
 }
 
-impl SignedIn {
+impl SignInDetails {
     /// Reads it from a session's row; `None` if the row holds none.
     #[must_use]
     pub fn of(session: &SessionRecord) -> Option<Self> {
         #[derive(Deserialize)]
         struct Data {
-            signed_in: SignedIn,
+            signed_in: SignInDetails,
         }
         Some(serde_json::from_str::<Data>(&session.data).ok()?.signed_in)
     }
@@ -71,7 +71,8 @@ impl DieselStore {
 
     fn new_session(&self, record: &Record) -> Result<NewSession> {
         let value = record.data.get(SIGNED_IN).cloned().unwrap_or_default();
-        let signed_in: SignedIn = serde_json::from_value(value).map_err(|error| Error::Encode(error.to_string()))?;
+        let signed_in: SignInDetails =
+            serde_json::from_value(value).map_err(|error| Error::Encode(error.to_string()))?;
         let now = self.state.shared_now();
         Ok(NewSession {
             id: signed_in.session_id,

@@ -3,15 +3,13 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use axum::Router;
-//! use axum::routing::get;
+//! use server::access::{Group, Routes, SignedIn};
 //! use server::state::AppState;
-//! use server::step_up::{Need, require};
+//! use server::step_up::Need;
 //!
-//! fn payroll(state: &AppState) -> Router<AppState> {
-//!     let routes = Router::new().route("/payroll", get(|| async { "salaries" }));
+//! fn payroll(state: &AppState) -> Routes {
 //!     let need = Need::fresh_sign_in(Duration::from_secs(15 * 60)).and_auth_context("c1");
-//!     require(state, need, routes)
+//!     Group::new().get("/payroll", async |_: SignedIn| "salaries").step_up(state, need).guarded(state)
 //! }
 //! ```
 //!
@@ -28,18 +26,19 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header;
+use axum::http::header::{ACCEPT, WWW_AUTHENTICATE};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use chrono::{DateTime, Utc};
 use url::form_urlencoded;
 
+use crate::accept::is_program;
 use crate::config::AdminActsConfig;
 use crate::error::AppError;
 use crate::middleware::guard::safe_next;
-use crate::session_store::SignedIn;
+use crate::session_store::SignInDetails;
 use crate::state::AppState;
-use crate::viewer::{CurrentUser, is_program};
+use crate::viewer::CurrentUser;
 
 /// The largest form that is taken up again; larger ones are begun anew.
 const MAX_FORM: usize = 16 * 1024;
@@ -76,7 +75,7 @@ impl Need {
 
     /// Whether `signed_in` is enough at the time `now`.
     #[must_use]
-    pub fn is_met(&self, signed_in: &SignedIn, now: DateTime<Utc>) -> bool {
+    pub fn is_met(&self, signed_in: &SignInDetails, now: DateTime<Utc>) -> bool {
         let is_fresh = self.max_age.is_none_or(|most| {
             let age = (now - signed_in.auth_time).to_std().unwrap_or_default();
             age <= most
@@ -110,7 +109,7 @@ impl Need {
         }
         let mut response = AppError::Unauthorized.into_response();
         if let Ok(challenge) = challenge.parse() {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
         }
         response
     }
@@ -136,7 +135,7 @@ async fn check(
     if need.is_met(&viewer.signed_in, state.shared_now().and_utc()) {
         return Ok(next.run(request).await);
     }
-    if is_program(&request) {
+    if is_program(request.uri().path(), request.headers().get_all(ACCEPT)) {
         return Ok(need.challenge());
     }
     let wanted = resume_at(request).await;

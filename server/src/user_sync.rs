@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::acts;
 use crate::config::{BooleanColumn, Config, IdentityKey, RoleRule, SyncConfig, TextColumn};
 use crate::db::{DbConn, DbError, to_end};
 use crate::hooks::{self, Synced};
@@ -130,6 +131,10 @@ async fn sync_in_txn(state: &AppState, conn: &mut DbConn, input: &SyncInput) -> 
         let subject = known.map(|user| (user.id, user.upn));
         audit_refusal(state, conn, input, subject, refusal).await?;
         return Ok(SyncOutcome::Refused(refusal));
+    }
+    if known.as_ref().is_some_and(|user| user.has_role(ADMIN)) {
+        // The provider may take the role, also from the last administrator; acts here are to know of it.
+        acts::lock(conn).await?;
     }
     let now = state.shared_now();
     let mut fresh = new_user(&state.config, identity, &input.sign_in.claims, now);

@@ -4,8 +4,9 @@
 //! the cookie, so that a disable, a lost role or an ended session is felt at the next request on
 //! every instance. tower-sessions loads its own data only where a handler asks it to.
 
-use axum::extract::{FromRequestParts, Request, State};
-use axum::http::header;
+use axum::extract::{Request, State};
+use axum::http::Extensions;
+use axum::http::header::ACCEPT;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
@@ -13,19 +14,21 @@ use chrono::NaiveDateTime;
 use tower_sessions::Session;
 use url::form_urlencoded;
 
+use crate::accept::is_program;
 use crate::db::DbError;
 use crate::error::AppError;
+use crate::middleware::client::ClientInfo;
 use crate::middleware::guard::{Access, access};
-use crate::middleware::request_id::Actor;
+use crate::middleware::request_id::{Actor, RequestId};
 use crate::models::{SessionRecord, User};
-use crate::session_store::{SignedIn, hash};
+use crate::session_store::{SignInDetails, hash};
 use crate::state::AppState;
 
 /// `last_seen_at` is written at most this often.
 const TOUCH_EVERY: chrono::Duration = chrono::Duration::minutes(1);
 const CSRF: &str = "csrf";
 
-/// The signed-in person of this request. As an extractor it answers 401 when there is none.
+/// The signed-in person of this request. Handlers get them from a guard ([`crate::access`]).
 #[derive(Clone, Debug)]
 pub struct CurrentUser {
     /// Who.
@@ -33,12 +36,26 @@ pub struct CurrentUser {
     /// By which session.
     pub session: SessionRecord,
     /// What the session knows of its sign-in.
-    pub signed_in: SignedIn,
+    pub signed_in: SignInDetails,
     /// Whether Graph had a photo of them.
     pub has_photo: bool,
+    /// The client's address now.
+    pub address: String,
+    /// The id of this request.
+    pub request_id: String,
 }
 
 impl CurrentUser {
+    /// Whoever is signed in, if they hold `role`, for a guard.
+    ///
+    /// # Errors
+    /// 401 when nobody is signed in, 403 without the role.
+    pub fn of(parts: &Parts, role: Option<&'static str>) -> Result<Self, AppError> {
+        let user = parts.extensions.get::<Self>().ok_or(AppError::Unauthorized)?;
+        require(&user.user, role)?;
+        Ok(user.clone())
+    }
+
     /// The token for the hidden field `csrf` of this session's forms.
     #[must_use]
     pub fn csrf_token(&self, state: &AppState) -> String {
@@ -63,26 +80,6 @@ impl CurrentUser {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for CurrentUser {
-    type Rejection = AppError;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, AppError> {
-        parts.extensions.get::<Self>().cloned().ok_or(AppError::Unauthorized)
-    }
-}
-
-/// [`CurrentUser`], or `None` for anonymous people.
-#[derive(Clone, Debug)]
-pub struct MaybeUser(pub Option<CurrentUser>);
-
-impl<S: Send + Sync> FromRequestParts<S> for MaybeUser {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Self::Rejection> {
-        Ok(Self(parts.extensions.get::<CurrentUser>().cloned()))
-    }
-}
-
 /// Middleware: finds the person behind the session and lets the request through, or not.
 ///
 /// # Errors
@@ -94,15 +91,14 @@ pub async fn authenticate(
     mut request: Request,
     next: Next,
 ) -> Result<Response, AppError> {
-    let current = find_current(&state, &session).await?;
+    let current = find_current(&state, &session, request.extensions()).await?;
     if let (Some(current), Some(actor)) = (&current, request.extensions().get::<Actor>()) {
         actor.is(&current.user.id);
     }
     let needed = access(request.uri().path(), &state.config.login_exempt_paths);
     match (&current, needed) {
         (_, Access::Public) | (Some(_), Access::SignedIn) => {}
-        (Some(current), Access::Role(role)) if current.user.has_role(role) => {}
-        (Some(_), Access::Role(role)) => return Err(AppError::forbidden(format!("the role {role} is missing"))),
+        (Some(current), Access::Role(role)) => require(&current.user, Some(role))?,
         (None, _) => return Ok(ask_to_sign_in(&request)),
     }
     if let Some(current) = current {
@@ -111,7 +107,18 @@ pub async fn authenticate(
     Ok(next.run(request).await)
 }
 
-async fn find_current(state: &AppState, session: &Session) -> Result<Option<CurrentUser>, AppError> {
+fn require(user: &User, role: Option<&'static str>) -> Result<(), AppError> {
+    match role.filter(|role| !user.has_role(role)) {
+        Some(role) => Err(AppError::forbidden(format!("the role {role} is missing"))),
+        None => Ok(()),
+    }
+}
+
+async fn find_current(
+    state: &AppState,
+    session: &Session,
+    extensions: &Extensions,
+) -> Result<Option<CurrentUser>, AppError> {
     let Some(id) = session.id() else {
         return Ok(None);
     };
@@ -121,7 +128,7 @@ async fn find_current(state: &AppState, session: &Session) -> Result<Option<Curr
     let Some((record, user, has_photo)) = found.filter(|(_, user, _)| user.is_active()) else {
         return Ok(None);
     };
-    let Some(signed_in) = SignedIn::of(&record) else {
+    let Some(signed_in) = SignInDetails::of(&record) else {
         return Ok(None);
     };
     let now = state.shared_now();
@@ -131,7 +138,11 @@ async fn find_current(state: &AppState, session: &Session) -> Result<Option<Curr
         // Pages that only read are served also where nothing can be written: a full disk, a standby.
         tracing::warn!(%error, "the last use of a session could not be written");
     }
-    Ok(Some(CurrentUser { user, session: record, signed_in, has_photo }))
+    let missing = || AppError::internal("the request has not been identified");
+    let client = extensions.get::<ClientInfo>().ok_or_else(missing)?;
+    let RequestId(request_id) = extensions.get::<RequestId>().cloned().ok_or_else(missing)?;
+    let address = client.address.to_string();
+    Ok(Some(CurrentUser { user, session: record, signed_in, has_photo, address, request_id }))
 }
 
 async fn touch(state: &AppState, session_id: &str, now: NaiveDateTime) -> Result<(), DbError> {
@@ -140,18 +151,9 @@ async fn touch(state: &AppState, session_id: &str, now: NaiveDateTime) -> Result
     Ok(())
 }
 
-/// Whether a program asks, not a person with a browser: a request to the API, or for JSON.
-#[must_use]
-pub fn is_program(request: &Request) -> bool {
-    let path = request.uri().path();
-    let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or("*/*");
-    let wants_json = accept.contains("json") && !accept.contains("text/html");
-    path == "/api" || path.starts_with("/api/") || wants_json
-}
-
 /// A browser goes to the sign-in page and comes back to where it wanted to be; a program gets 401.
 fn ask_to_sign_in(request: &Request) -> Response {
-    if is_program(request) {
+    if is_program(request.uri().path(), request.headers().get_all(ACCEPT)) {
         return AppError::Unauthorized.into_response();
     }
     let wanted = match request.method().is_safe() {

@@ -10,6 +10,7 @@ use axum::response::Response;
 use secrecy::SecretString;
 
 use super::challenge::{Challenge, Fault};
+use crate::access::Guard;
 use crate::config::{ApiConfig, IdentityKey};
 use crate::error::AppError;
 use crate::middleware::request_id::Actor;
@@ -108,9 +109,25 @@ async fn person(state: &AppState, identity: &IdentityKey) -> Result<Caller, AppE
     Ok(Caller::Person(Box::new(user)))
 }
 
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, AppError> {
+        parts.extensions.get::<Self>().cloned().ok_or(AppError::Unauthorized)
+    }
+}
+
+impl Guard for Caller {
+    const NAME: &'static str = "Caller";
+}
+
 /// The person on whose behalf the call is made.
 #[derive(Debug)]
 pub struct Person(pub User);
+
+impl Guard for Person {
+    const NAME: &'static str = "Person";
+}
 
 impl FromRequestParts<AppState> for Person {
     type Rejection = AppError;
@@ -118,7 +135,8 @@ impl FromRequestParts<AppState> for Person {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
         match parts.extensions.get::<Caller>() {
             Some(Caller::Person(user)) => Ok(Self(user.as_ref().clone())),
-            _ => Err(needs(state.config.api.as_ref().map_or("", |api| api.scope.as_str()))),
+            None => Err(AppError::Unauthorized),
+            Some(Caller::Program { .. }) => Err(needs(state.config.api.as_ref().map_or("", |api| api.scope.as_str()))),
         }
     }
 }
@@ -139,6 +157,10 @@ impl FromRequestParts<AppState> for Presented {
 #[derive(Debug)]
 pub struct UserReader;
 
+impl Guard for UserReader {
+    const NAME: &'static str = "UserReader";
+}
+
 impl FromRequestParts<AppState> for UserReader {
     type Rejection = AppError;
 
@@ -146,7 +168,8 @@ impl FromRequestParts<AppState> for UserReader {
         match parts.extensions.get::<Caller>() {
             Some(Caller::Person(user)) if user.has_role(ADMIN) => Ok(Self),
             Some(Caller::Program { roles }) if roles.iter().any(|role| role == READ_USERS) => Ok(Self),
-            Some(Caller::Program { .. }) | None => Err(needs(READ_USERS)),
+            Some(Caller::Program { .. }) => Err(needs(READ_USERS)),
+            None => Err(AppError::Unauthorized),
             Some(Caller::Person(_)) => {
                 Err(AppError::NotAdmitted { message: "Only administrators of this application may read the users." })
             }

@@ -146,8 +146,8 @@ pub struct ManagerAnswer {
     ),
 )]
 pub async fn my_manager(
+    _: Person,
     State(state): State<AppState>,
-    Person(_user): Person,
     presented: Presented,
 ) -> Result<Json<ManagerAnswer>, AppError> {
     let (graph, token) = on_behalf_of::graph(&state, &presented).await?;
@@ -185,8 +185,8 @@ pub async fn my_manager(
     ),
 )]
 pub async fn list(
+    _: UserReader,
     State(state): State<AppState>,
-    _reader: UserReader,
     RawQuery(query): RawQuery,
 ) -> Result<Response, AppError> {
     let query = checked(query.as_deref().unwrap_or_default())?;

@@ -136,9 +136,11 @@ mod backend {
     use rustls::pki_types::CertificateDer;
     use rustls::{ClientConfig, RootCertStore};
 
-    /// UTC, so that times need no zone; nobody may hold a transaction or run a query for ever.
+    /// UTC, so that times need no zone; nobody may hold a transaction or run a query for ever; a transaction that has
+    /// waited for a lock sees what the one before it has done.
     const SETUP: &str = "SET TIME ZONE 'UTC'; SET statement_timeout = '30s'; \
-        SET idle_in_transaction_session_timeout = '30s';";
+        SET idle_in_transaction_session_timeout = '30s'; \
+        SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED;";
 
     const CONNECTIONS: usize = 16;
 

@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 
 use super::event;
 use super::round::News;
-use crate::acts::end_everything;
+use crate::acts::{self, end_everything};
 use crate::config::{SyncConfig, TextColumn};
 use crate::db::{DbConn, DbError, to_end};
 use crate::graph::DirectoryUser;
@@ -87,6 +87,7 @@ pub(super) async fn write(
     to_end(async move {
         let mut conn = state.db.conn().await?;
         let done = write_transaction!(conn, async |conn| {
+            acts::lock(conn).await?;
             let mut done = Done::default();
             if !sync.is_leased(conn).await? {
                 return Err(super::RoundError::Lost);

@@ -1,19 +1,19 @@
 //! The request of an act: a form post of a signed-in person, checked before anything is looked at; or the `GET` that
 //! asks for it once more.
 
+use std::marker::PhantomData;
+
 use askama::Template as _;
 use axum::Form;
-use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
-use axum::http::request::Parts;
 use axum::response::{Html, IntoResponse as _, Response};
 
 use super::{frame, redirect_with};
+use crate::access::SessionGuard;
 use crate::acts::{self, Act, ActResult, By};
 use crate::cookies::Notice;
 use crate::error::AppError;
-use crate::middleware::client::ClientInfo;
-use crate::middleware::request_id::RequestId;
 use crate::models::User;
 use crate::pages::{ConfirmPage, PeopleList, Target};
 use crate::state::AppState;
@@ -37,8 +37,8 @@ impl ActForm {
     }
 }
 
-/// An act's request: who asks, from where, with which form.
-pub struct ActRequest {
+/// An act's request: who asks, from where, with which form. `G` says who may.
+pub struct ActRequest<G> {
     /// The application.
     pub state: AppState,
     /// Who asks.
@@ -49,9 +49,10 @@ pub struct ActRequest {
     pub only_asks: bool,
     by: By,
     headers: HeaderMap,
+    guard: PhantomData<fn() -> G>,
 }
 
-impl ActRequest {
+impl<G: SessionGuard> ActRequest<G> {
     /// Whether the question has been answered.
     #[must_use]
     pub fn is_confirmed(&self) -> bool {
@@ -73,7 +74,7 @@ impl ActRequest {
     /// Runs the act and goes back to `path` with what came of it.
     ///
     /// # Errors
-    /// From the database.
+    /// 401 or 403 when whoever asks may no longer, 503 when the database does not answer.
     pub async fn run(self, act: Act, path: &str) -> Result<Response, AppError> {
         let (state, _, by) = self.into_parts();
         let result = acts::run(&state, act.clone(), by).await?;
@@ -152,33 +153,24 @@ fn notice(act: &Act, result: ActResult) -> Notice {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for By {
-    type Rejection = AppError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AppError> {
-        let viewer = CurrentUser::from_request_parts(parts, state).await?;
-        let missing = || AppError::internal("the request has not been identified");
-        let client = parts.extensions.get::<ClientInfo>().ok_or_else(missing)?;
-        let RequestId(request_id) = parts.extensions.get::<RequestId>().cloned().ok_or_else(missing)?;
-        Ok(Self { actor: viewer.audit_name(), address: client.address.to_string(), request_id })
-    }
-}
-
-impl FromRequest<AppState> for ActRequest {
+impl<G: SessionGuard> FromRequest<AppState> for ActRequest<G> {
     type Rejection = AppError;
 
     /// Checks the form's token before anything is looked at. A `GET` has none, and does nothing.
+    ///
+    /// A body takes its time, so whoever sent it is asked again whether they still may.
     async fn from_request(request: Request, state: &AppState) -> Result<Self, AppError> {
         let (mut parts, body) = request.into_parts();
-        let viewer = CurrentUser::from_request_parts(&mut parts, state).await?;
-        let by = By::from_request_parts(&mut parts, state).await?;
+        let guard = G::from_request_parts(&mut parts, state).await?;
+        let (by, viewer) = (guard.by(), guard.user().clone());
         let (headers, only_asks) = (parts.headers.clone(), parts.method.is_safe());
         let request = Request::from_parts(parts, body);
         let Form(fields) = Form::<Vec<(String, String)>>::from_request(request, state).await?;
         let form = ActForm(fields);
         if !only_asks {
             viewer.check_csrf(state, form.get("csrf"))?;
+            by.still_may(&mut *state.db.read().await?, state.live_at()).await?;
         }
-        Ok(Self { state: state.clone(), viewer, form, only_asks, by, headers })
+        Ok(Self { state: state.clone(), viewer, form, only_asks, by, headers, guard: PhantomData })
     }
 }

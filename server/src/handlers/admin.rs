@@ -13,6 +13,7 @@ pub use self::directory_sync::allow_directory_sync;
 pub use self::mappings::change_mapping;
 use super::act_request::{ActRequest, Question, target};
 use super::{RowId, redirect_with};
+use crate::access::Admin;
 use crate::acts::{self, Act};
 use crate::cookies::Notice;
 use crate::doctor::Level;
@@ -31,7 +32,7 @@ fn user_path(id: &str) -> String {
 ///
 /// # Errors
 /// 404 for an unknown user, 400 for a form that is not from this session.
-pub async fn disable_user(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
+pub async fn disable_user(RowId(id): RowId, request: ActRequest<Admin>) -> Result<Response, AppError> {
     let user = request.user(&id).await?;
     if request.is_confirmed() {
         return request.run(Act::Disable { user_id: id.clone() }, &user_path(&id)).await;
@@ -52,7 +53,7 @@ pub async fn disable_user(RowId(id): RowId, request: ActRequest) -> Result<Respo
 ///
 /// # Errors
 /// As [`disable_user`].
-pub async fn enable_user(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
+pub async fn enable_user(RowId(id): RowId, request: ActRequest<Admin>) -> Result<Response, AppError> {
     let user = request.user(&id).await?;
     request.run(Act::Enable { user_id: user.id }, &user_path(&id)).await
 }
@@ -61,7 +62,7 @@ pub async fn enable_user(RowId(id): RowId, request: ActRequest) -> Result<Respon
 ///
 /// # Errors
 /// As [`disable_user`].
-pub async fn sign_out_user(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
+pub async fn sign_out_user(RowId(id): RowId, request: ActRequest<Admin>) -> Result<Response, AppError> {
     let user = request.user(&id).await?;
     if request.is_confirmed() {
         return request.run(Act::SignOut { user_id: id.clone() }, &user_path(&id)).await;
@@ -82,7 +83,7 @@ pub async fn sign_out_user(RowId(id): RowId, request: ActRequest) -> Result<Resp
 ///
 /// # Errors
 /// As [`disable_user`]; 400 for an unknown role or action.
-pub async fn change_role(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
+pub async fn change_role(RowId(id): RowId, request: ActRequest<Admin>) -> Result<Response, AppError> {
     let user = request.user(&id).await?;
     let role = request.form.get("role").to_owned();
     let mut conn = request.state.db.conn().await?;
@@ -124,7 +125,7 @@ pub async fn change_role(RowId(id): RowId, request: ActRequest) -> Result<Respon
 ///
 /// # Errors
 /// 400 for a form that is not from this session.
-pub async fn end_session(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
+pub async fn end_session(RowId(id): RowId, request: ActRequest<Admin>) -> Result<Response, AppError> {
     request.run(Act::EndSession { session_id: id, only_of: None }, "/admin/sessions").await
 }
 
@@ -132,7 +133,7 @@ pub async fn end_session(RowId(id): RowId, request: ActRequest) -> Result<Respon
 ///
 /// # Errors
 /// 404 for an unknown grant.
-pub async fn refresh_now(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
+pub async fn refresh_now(RowId(id): RowId, request: ActRequest<Admin>) -> Result<Response, AppError> {
     let state = &request.state;
     let mut conn = state.db.conn().await?;
     let grant = Grant::find(&mut conn, &id).await?.ok_or(AppError::NotFound)?;
@@ -151,7 +152,7 @@ pub async fn refresh_now(RowId(id): RowId, request: ActRequest) -> Result<Respon
 ///
 /// # Errors
 /// 404 for an unknown grant.
-pub async fn forget_grant(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
+pub async fn forget_grant(RowId(id): RowId, request: ActRequest<Admin>) -> Result<Response, AppError> {
     if request.is_confirmed() {
         return request.run(Act::ForgetGrant { grant_id: id }, "/admin/grants").await;
     }
@@ -175,7 +176,7 @@ pub async fn forget_grant(RowId(id): RowId, request: ActRequest) -> Result<Respo
 ///
 /// # Errors
 /// From the database.
-pub async fn examine_now(request: ActRequest) -> Result<Response, AppError> {
+pub async fn examine_now(request: ActRequest<Admin>) -> Result<Response, AppError> {
     let (state, _, by) = request.into_parts();
     let Some(examination) = examination::examine(&state).await else {
         return Ok(redirect_with(&state, HEALTH, Notice::ExaminedJustNow));

@@ -11,6 +11,7 @@ use tower_sessions::Session;
 
 use self::failed::{failed_page, failure_detail, refused_page};
 use super::{frame, provider};
+use crate::access::Everyone;
 use crate::consent::page_scopes_of;
 use crate::crypto::digest;
 use crate::error::AppError;
@@ -22,12 +23,12 @@ use crate::middleware::security_headers::FederatedForms;
 use crate::models::{Grant, NewAuditEvent, SessionRecord, UsedTransaction, User, new_id};
 use crate::oidc::{BeginOptions, CallbackFault, CallbackParams, OidcError, RequestFault, SignIn, TRANSACTION_LIFETIME};
 use crate::pages::SignInPage;
-use crate::session_store::{SIGNED_IN, SignedIn};
+use crate::session_store::{SIGNED_IN, SignInDetails};
 use crate::sign_in_fields::SignInFields;
 use crate::state::AppState;
 use crate::transaction_cookie::{self, PendingSignIn};
 use crate::user_sync::{self, SyncInput, SyncOutcome};
-use crate::viewer::{CurrentUser, MaybeUser};
+use crate::viewer::CurrentUser;
 
 /// Where the provider sends the browser back to; registered with it as the redirect URI.
 pub const CALLBACK_PATH: &str = "/auth/callback";
@@ -46,6 +47,7 @@ const OTHER_ISSUER: &str =
 /// # Errors
 /// 400 when the sign-in is to be with another provider, and when the page cannot be rendered.
 pub async fn sign_in_page(
+    _: Everyone,
     State(state): State<AppState>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     headers: HeaderMap,
@@ -89,8 +91,8 @@ fn has_failed(state: &AppState) -> bool {
 /// # Errors
 /// When the page cannot be rendered or sealing fails; a provider that is down gets a page.
 pub async fn begin(
+    Everyone(viewer): Everyone,
     State(state): State<AppState>,
-    MaybeUser(viewer): MaybeUser,
     Extension(RequestId(request_id)): Extension<RequestId>,
     headers: HeaderMap,
     form: Result<Form<SignInFields>, axum::extract::rejection::FormRejection>,
@@ -190,9 +192,9 @@ struct Caller {
 /// # Errors
 /// When the database does not answer or a page cannot be rendered.
 pub async fn callback_query(
+    Everyone(viewer): Everyone,
     State(state): State<AppState>,
     session: Session,
-    MaybeUser(viewer): MaybeUser,
     Extension(client): Extension<ClientInfo>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     headers: HeaderMap,
@@ -207,9 +209,9 @@ pub async fn callback_query(
 /// # Errors
 /// When the database does not answer or a page cannot be rendered.
 pub async fn callback_form(
+    Everyone(viewer): Everyone,
     State(state): State<AppState>,
     session: Session,
-    MaybeUser(viewer): MaybeUser,
     Extension(client): Extension<ClientInfo>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     headers: HeaderMap,
@@ -363,7 +365,7 @@ async fn begin_session(
         let mut conn = state.db.conn().await?;
         SessionRecord::delete(&mut conn, &old, None).await?;
     }
-    let signed_in = SignedIn {
+    let signed_in = SignInDetails {
         session_id,
         user_id: user.id.clone(),
         sid: sign_in.sid.clone(),

@@ -13,6 +13,8 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use serde::Deserialize;
 use url::Url;
 
+use crate::access::Everyone;
+
 /// The most bytes of a text that are logged.
 const MAX_TEXT: usize = 200;
 
@@ -55,7 +57,7 @@ struct OldReport {
 /// Takes reports in either format.
 ///
 /// Answers 204; 415 for another content type, 400 for what is no report.
-pub async fn receive(headers: HeaderMap, body: Bytes) -> StatusCode {
+pub async fn receive(_: Everyone, headers: HeaderMap, body: Bytes) -> StatusCode {
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let violations = match content_type.split(';').next().unwrap_or_default().trim() {
         "application/reports+json" => serde_json::from_slice::<Vec<Report>>(&body).map(violations),

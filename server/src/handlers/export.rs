@@ -6,10 +6,11 @@ use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use futures_util::{Stream, stream};
 
-use crate::acts::{self, By};
+use crate::access::{Admin, SessionGuard as _};
+use crate::acts::{self, ActError, By};
 use crate::backend::audit_filter;
 use crate::csv_export::{Record, download};
-use crate::db::DbError;
+use crate::db::Conn;
 use crate::error::AppError;
 use crate::graph_sync::rfc3339;
 use crate::models::{AuditEvent, AuditFilter, User, UserFilter, UserWindow};
@@ -38,9 +39,13 @@ const USER_HEADER: [&str; 12] = [
 ///
 /// # Errors
 /// 503 when the database does not answer.
-pub async fn users(State(state): State<AppState>, by: By, RawQuery(query): RawQuery) -> Result<Response, AppError> {
+pub async fn users(
+    admin: Admin,
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, AppError> {
     let query = UserQuery::parse(query.as_deref().unwrap_or_default());
-    record(&state, by, "users.exported", query.to_query_string()).await?;
+    record(&state, admin.by(), "users.exported", query.to_query_string()).await?;
     let window = UserWindow {
         sort: sort_name(query.sort),
         descending: query.descending,
@@ -50,7 +55,7 @@ pub async fn users(State(state): State<AppState>, by: By, RawQuery(query): RawQu
         limit: BATCH,
     };
     let name = file_name(&state, "users");
-    download(&name, &USER_HEADER, user_batches(state, user_filter(&query), window))
+    download(&name, &USER_HEADER, user_batches(Reader { state, by: admin.by() }, user_filter(&query), window))
 }
 
 const AUDIT_HEADER: [&str; 10] =
@@ -60,11 +65,15 @@ const AUDIT_HEADER: [&str; 10] =
 ///
 /// # Errors
 /// 503 when the database does not answer.
-pub async fn audit(State(state): State<AppState>, by: By, RawQuery(query): RawQuery) -> Result<Response, AppError> {
+pub async fn audit(
+    admin: Admin,
+    State(state): State<AppState>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, AppError> {
     let query = AuditQuery::parse(query.as_deref().unwrap_or_default());
-    record(&state, by, "audit.exported", query.to_query_string()).await?;
+    record(&state, admin.by(), "audit.exported", query.to_query_string()).await?;
     let name = file_name(&state, "audit");
-    download(&name, &AUDIT_HEADER, event_batches(state, audit_filter(&query)))
+    download(&name, &AUDIT_HEADER, event_batches(Reader { state, by: admin.by() }, audit_filter(&query)))
 }
 
 /// `users-2026-11-25.csv`.
@@ -78,20 +87,37 @@ async fn record(state: &AppState, by: By, kind: &'static str, filters: String) -
     Ok(acts::record(state, by, kind, None, vec![("filters", filters)]).await?)
 }
 
+/// Who reads an export, for as long as it takes.
+#[derive(Clone)]
+struct Reader {
+    state: AppState,
+    by: By,
+}
+
+impl Reader {
+    /// A connection for the next batch, if they still may read it. Asked once more at the end of the last one, so that
+    /// nobody gets a complete file who was disabled on the way.
+    async fn conn(&self) -> Result<Conn, ActError> {
+        let mut conn = self.state.db.conn().await?;
+        self.by.still_may(&mut conn, self.state.live_at()).await?;
+        Ok(conn)
+    }
+}
+
 /// Pages of the list by key, each read when the one before has been sent; a connection is held only
 /// while one is read.
 fn user_batches(
-    state: AppState,
+    reader: Reader,
     filter: UserFilter,
     window: UserWindow,
-) -> impl Stream<Item = Result<Vec<Record>, DbError>> + Send + 'static {
+) -> impl Stream<Item = Result<Vec<Record>, ActError>> + Send + 'static {
     stream::try_unfold(Some(window), move |window| {
-        let (state, filter) = (state.clone(), filter.clone());
+        let (reader, filter) = (reader.clone(), filter.clone());
         async move {
+            let mut conn = reader.conn().await?;
             let Some(window) = window else {
                 return Ok(None);
             };
-            let mut conn = state.db.conn().await?;
             let mut users = User::list(&mut conn, &filter, &window).await?;
             let has_more = users.len() > BATCH as usize;
             users.truncate(BATCH as usize);
@@ -104,16 +130,16 @@ fn user_batches(
 
 /// The same for the log.
 fn event_batches(
-    state: AppState,
+    reader: Reader,
     filter: AuditFilter,
-) -> impl Stream<Item = Result<Vec<Record>, DbError>> + Send + 'static {
+) -> impl Stream<Item = Result<Vec<Record>, ActError>> + Send + 'static {
     stream::try_unfold((None::<String>, true), move |(before, has_more)| {
-        let (state, filter) = (state.clone(), filter.clone());
+        let (reader, filter) = (reader.clone(), filter.clone());
         async move {
+            let mut conn = reader.conn().await?;
             if !has_more {
                 return Ok(None);
             }
-            let mut conn = state.db.conn().await?;
             let events = AuditEvent::list(&mut conn, &filter, before.as_deref(), i64::from(BATCH)).await?;
             let next = (events.last().map(|event| event.id.clone()), events.len() == BATCH as usize);
             Ok(Some((events.into_iter().map(event_record).collect(), next)))

@@ -6,13 +6,14 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use serde::Serialize;
 
+use crate::access::Everyone;
 use crate::directory_sync;
 use crate::models::User;
 use crate::oidc::{Advice, ProviderStatus};
 use crate::state::AppState;
 
 /// `GET /healthz`.
-pub async fn live() -> &'static str {
+pub async fn live(_: Everyone) -> &'static str {
     "ok\n"
 }
 
@@ -35,7 +36,7 @@ pub struct Check {
 
 /// `GET /readyz`: 200 `ready` or `degraded` (the provider is down or refuses this application, signed-in people are served),
 /// 503 `unavailable` when the database does not answer.
-pub async fn ready(State(state): State<AppState>) -> Response {
+pub async fn ready(_: Everyone, State(state): State<AppState>) -> Response {
     let checks = checks(&state).await;
     let is_well = |name: &str| checks.iter().any(|check| check.name == name && check.ok);
     let (code, status) = match (is_well("database"), checks.iter().all(|check| check.ok)) {

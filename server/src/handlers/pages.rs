@@ -1,23 +1,23 @@
 //! The Leptos pages: gives each request its context and renders.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use any_spawner::Executor;
 use app::backend::provide_backend;
 use app::model::{PageContext, Viewer};
-use app::{ResponseStatus, Route};
-use axum::Router;
+use app::{Audience, ResponseStatus, Route};
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-use axum::routing::{MethodRouter, get};
 use cookie::SameSite;
 use leptos::nonce::Nonce as LeptosNonce;
 use leptos::prelude::{provide_context, use_context};
 use leptos_axum::{ResponseOptions, render_app_async_with_context};
 
+use crate::access::{Admin, Everyone, Group, Guard, Routes, SignedIn};
 use crate::assets::{favicon_url, islands_url, stylesheet_url};
 use crate::backend::ServerBackend;
 use crate::cookies;
@@ -26,19 +26,29 @@ use crate::middleware::security_headers::Nonce;
 use crate::state::AppState;
 use crate::viewer::CurrentUser;
 
-/// Every page of [`app::routes`].
-pub fn routes(state: &AppState) -> Router<AppState> {
+/// Every page of [`app::routes`], behind the guard that it names.
+pub fn routes(state: &AppState) -> Routes {
     // Leptos spawns and yields there; a second application in this process finds it done.
     let _ = Executor::init_tokio();
-    let pages = app::routes().into_iter().map(|route| (route.path, page(state.clone(), route)));
-    pages
-        .fold(Router::new(), |router, (path, page)| router.route(path, page))
-        .layer(axum::middleware::from_fn_with_state(state.clone(), drop_flash))
+    let pages = pages_for::<Everyone>(state, Audience::Everyone)
+        .merge(pages_for::<SignedIn>(state, Audience::SignedIn))
+        .merge(pages_for::<Admin>(state, Audience::Admins));
+    let router = pages.router.layer(axum::middleware::from_fn_with_state(state.clone(), drop_flash));
+    Routes { router, ..pages }
+}
+
+fn pages_for<G: Guard>(state: &AppState, audience: Audience) -> Routes {
+    let pages = app::routes().into_iter().filter(|route| route.audience == audience);
+    pages.fold(Group::<G>::new(), |group, route| group.get(route.path, page::<G>(state.clone(), route))).guarded(state)
 }
 
 /// A page is complete, with its status, before its first byte is sent.
-fn page(state: AppState, route: Route) -> MethodRouter<AppState> {
-    get(render_app_async_with_context(move || provide(&state), move || route.render()))
+fn page<G>(
+    state: AppState,
+    route: Route,
+) -> impl Fn(G, Request) -> Pin<Box<dyn Future<Output = Response> + Send>> + Clone + Send + Sync + 'static {
+    let render = render_app_async_with_context(move || provide(&state), move || route.render());
+    move |_, request| render(request)
 }
 
 /// Middleware around pages: a message that a page shows is shown once.

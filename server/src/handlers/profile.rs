@@ -8,22 +8,22 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::sign_out::{SIGNED_OUT_PATH, leave};
 use super::{RowId, redirect_with};
-use crate::acts::{self, Act, ActResult, By};
+use crate::access::SignedIn;
+use crate::acts::{self, Act, ActResult};
 use crate::cookies::Notice;
 use crate::crypto::digest;
 use crate::error::AppError;
 use crate::handlers::act_request::ActRequest;
 use crate::models::GraphCache;
 use crate::state::AppState;
-use crate::viewer::CurrentUser;
 
 /// `GET /profile/photo`: the cached photo, an image and nothing else (G-04).
 ///
 /// # Errors
 /// 404 when there is none.
 pub async fn photo(
+    SignedIn(viewer): SignedIn,
     State(state): State<AppState>,
-    viewer: CurrentUser,
     headers: HeaderMap,
 ) -> Result<Response, AppError> {
     let mut conn = state.db.read().await?;
@@ -43,7 +43,7 @@ pub async fn photo(
 ///
 /// # Errors
 /// 404 for a session that is somebody else's or over, 400 for a form that is not from this session.
-pub async fn end_own_session(RowId(id): RowId, request: ActRequest) -> Result<Response, AppError> {
+pub async fn end_own_session(RowId(id): RowId, request: ActRequest<SignedIn>) -> Result<Response, AppError> {
     let (state, viewer, by) = request.into_parts();
     let act = Act::EndSession { session_id: id.clone(), only_of: Some(viewer.user.id.clone()) };
     if acts::run(&state, act, by).await? != ActResult::Done {
@@ -59,8 +59,8 @@ pub async fn end_own_session(RowId(id): RowId, request: ActRequest) -> Result<Re
 ///
 /// # Errors
 /// As [`end_own_session`].
-pub async fn sign_out_everywhere(request: ActRequest) -> Result<Response, AppError> {
-    let (state, viewer, by): (AppState, CurrentUser, By) = request.into_parts();
+pub async fn sign_out_everywhere(request: ActRequest<SignedIn>) -> Result<Response, AppError> {
+    let (state, viewer, by) = request.into_parts();
     acts::run(&state, Act::SignOut { user_id: viewer.user.id }, by).await?;
     Ok(leave(&state, SIGNED_OUT_PATH))
 }

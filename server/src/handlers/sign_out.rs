@@ -11,6 +11,7 @@ use serde_json::json;
 use tower_sessions::Session;
 
 use super::{frame, provider};
+use crate::access::Everyone;
 use crate::db::{DbError, to_end};
 use crate::error::AppError;
 use crate::middleware::client::ClientInfo;
@@ -21,7 +22,7 @@ use crate::pages::{SignInRequest, SignedOutPage};
 use crate::provider_logout::{self, Notification, Outcome};
 use crate::state::AppState;
 use crate::tokens;
-use crate::viewer::{CurrentUser, MaybeUser};
+use crate::viewer::CurrentUser;
 
 /// Where the provider sends the browser after a sign-out; registered with it as the
 /// post-logout redirect URI.
@@ -42,9 +43,9 @@ pub struct SignOutForm {
 /// # Errors
 /// When the database does not answer, or the form is not from this session.
 pub async fn sign_out(
+    Everyone(viewer): Everyone,
     State(state): State<AppState>,
     session: Session,
-    MaybeUser(viewer): MaybeUser,
     Extension(client): Extension<ClientInfo>,
     Extension(RequestId(request_id)): Extension<RequestId>,
     form: Result<Form<SignOutForm>, axum::extract::rejection::FormRejection>,
@@ -115,7 +116,11 @@ async fn forget_after_last(
 ///
 /// # Errors
 /// When the page cannot be rendered.
-pub async fn signed_out_page(State(state): State<AppState>, headers: HeaderMap) -> Result<Response, AppError> {
+pub async fn signed_out_page(
+    _: Everyone,
+    State(state): State<AppState>,
+    headers: HeaderMap,
+) -> Result<Response, AppError> {
     let name = state.oidc.provider_name();
     let page = SignedOutPage {
         frame: frame(&headers),
@@ -145,6 +150,7 @@ pub struct FrontChannelParams {
 /// # Errors
 /// When the database does not answer.
 pub async fn front_channel_logout(
+    _: Everyone,
     State(state): State<AppState>,
     Extension(client): Extension<ClientInfo>,
     Extension(RequestId(request_id)): Extension<RequestId>,
@@ -180,6 +186,7 @@ pub struct BackChannelForm {
 /// # Errors
 /// When the database does not answer: the provider may try again then.
 pub async fn back_channel_logout(
+    _: Everyone,
     State(state): State<AppState>,
     Extension(client): Extension<ClientInfo>,
     Extension(RequestId(request_id)): Extension<RequestId>,

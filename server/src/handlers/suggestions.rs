@@ -4,6 +4,7 @@ use app::model::UserQuery;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 
+use crate::access::Admin;
 use crate::error::AppError;
 use crate::models::User;
 use crate::state::AppState;
@@ -17,7 +18,7 @@ const FEW: u32 = 8;
 ///
 /// # Errors
 /// 503 when the database does not answer.
-pub async fn users(State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, AppError> {
+pub async fn users(_: Admin, State(state): State<AppState>, RawQuery(query): RawQuery) -> Result<Response, AppError> {
     let UserQuery { q, .. } = UserQuery::parse(query.as_deref().unwrap_or_default());
     if q.trim().is_empty() {
         return Ok(String::new().into_response());

@@ -6,6 +6,7 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use cookie::SameSite;
 use serde::Deserialize;
 
+use crate::access::Everyone;
 use crate::cookies;
 use crate::error::AppError;
 use crate::middleware::guard::safe_next;
@@ -24,6 +25,7 @@ pub struct ThemeForm {
 /// # Errors
 /// 400 for anything else.
 pub async fn choose(
+    _: Everyone,
     State(state): State<AppState>,
     form: Result<Form<ThemeForm>, axum::extract::rejection::FormRejection>,
 ) -> Result<Response, AppError> {

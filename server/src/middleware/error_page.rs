@@ -18,6 +18,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::request_id::RequestId;
+use crate::accept::is_program;
 use crate::error::{AppError, Notice};
 use crate::pages::{ErrorPage, Frame};
 use crate::{assets, cookies, panics};
@@ -51,7 +52,7 @@ fn needs_page(response: &Response) -> bool {
 
 /// What a request says about whom the page is for. Cheap to keep: nothing is read before an error.
 pub(super) struct Reader {
-    accept: Option<HeaderValue>,
+    accept: Vec<HeaderValue>,
     cookies: Option<HeaderValue>,
     uri: Uri,
     id: Option<RequestId>,
@@ -61,7 +62,7 @@ impl Reader {
     /// Takes what it needs from a request that is about to be given away.
     pub(super) fn of(request: &Request) -> Self {
         Self {
-            accept: request.headers().get(ACCEPT).cloned(),
+            accept: request.headers().get_all(ACCEPT).iter().cloned().collect(),
             cookies: request.headers().get(COOKIE).cloned(),
             uri: request.uri().clone(),
             id: request.extensions().get().cloned(),
@@ -76,7 +77,7 @@ impl Reader {
         }
         let notice = response.extensions_mut().remove::<Notice>().unwrap_or_default();
         let page = self.words(response.status(), &notice);
-        let (content_type, body) = if self.is_program() {
+        let (content_type, body) = if is_program(self.uri.path(), &self.accept) {
             (PROBLEM, problem(&page))
         } else {
             (HTML, page.render().unwrap_or_else(|_| page.title.to_owned()))
@@ -99,12 +100,6 @@ impl Reader {
             remedy,
             ..page
         }
-    }
-
-    /// Whether the answer is for a program: below `/api/`, or asked for.
-    fn is_program(&self) -> bool {
-        let path = self.uri.path();
-        path == "/api" || path.starts_with("/api/") || self.accept.as_ref().is_some_and(prefers_json)
     }
 }
 
@@ -134,75 +129,4 @@ fn problem(page: &ErrorPage<'_>) -> String {
         request_id: page.reference.request_id.to_owned(),
     };
     serde_json::to_string(&problem).unwrap_or_default()
-}
-
-/// Whether JSON is wanted more than HTML (RFC 9110 section 12.5.1): by quality, then by being
-/// named rather than covered by a wildcard. Whoever names neither gets the page for people.
-fn prefers_json(accept: &HeaderValue) -> bool {
-    let ranges = accept.to_str().unwrap_or_default();
-    wish(ranges, &["application/json", "application/problem+json"], "application/*")
-        > wish(ranges, &["text/html"], "text/*")
-}
-
-/// The quality in thousandths, and how precisely the type is named.
-fn wish(ranges: &str, types: &[&str], wildcard: &str) -> (u16, u8) {
-    let wishes = ranges.split(',').map(|range| {
-        let (range, parameters) = range.split_once(';').unwrap_or((range, ""));
-        let range = range.trim();
-        let precision = match range {
-            _ if types.iter().any(|kind| kind.eq_ignore_ascii_case(range)) => 3,
-            _ if range == wildcard => 2,
-            "*/*" => 1,
-            _ => return (0, 0),
-        };
-        (quality(parameters), precision)
-    });
-    // The most precise range decides about a type; its quality then about the types.
-    let most_precise = wishes.max_by_key(|(quality, precision)| (*precision, *quality));
-    most_precise.filter(|(quality, _)| *quality > 0).unwrap_or_default()
-}
-
-/// The weight `q` among the parameters of a range, in thousandths; 1000 without one, 0 for what
-/// is no number (RFC 9110 section 12.4.2).
-pub(crate) fn quality(parameters: &str) -> u16 {
-    let mut weights = parameters.split(';').filter_map(|parameter| parameter.trim().strip_prefix("q="));
-    let weight = weights.next().map_or(Ok(1.0), str::parse::<f32>).unwrap_or(0.0);
-    (weight.clamp(0.0, 1.0) * 1000.0).round() as u16
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn json_is_for_those_who_want_it_more_than_html() {
-        for (accept, wants_json) in [
-            ("application/json", true),
-            ("application/problem+json", true),
-            ("application/json, text/plain, */*", true),
-            ("text/html;q=0.8, application/json", true),
-            ("application/json, */*;q=0.5", true),
-            ("application/*", true),
-            ("text/html, application/json", false),
-            ("application/json;q=0.9, text/html", false),
-            ("application/json;q=0", false),
-            ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false),
-            ("*/*", false),
-            ("image/png", false),
-            ("", false),
-            ("application/json;q=x", false),
-            (",;,q=1", false),
-        ] {
-            assert_eq!(prefers_json(&HeaderValue::from_static(accept)), wants_json, "{accept}");
-        }
-    }
-
-    #[test]
-    fn weights_are_clamped() {
-        for (parameters, weight) in
-            [("", 1000), ("q=0.5", 500), ("q=7", 1000), ("q=-1", 0), ("q=NaN", 0), ("v=1; q=0.25", 250)]
-        {
-            assert_eq!(quality(parameters), weight, "{parameters}");
-        }
-    }
 }

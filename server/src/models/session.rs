@@ -145,6 +145,20 @@ impl SessionRecord {
             .optional()
     }
 
+    /// Whose live session has this row id.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn find_live_user(conn: &mut DbConn, id: &str, live: LiveAt) -> QueryResult<Option<User>> {
+        sessions::table
+            .inner_join(users::table)
+            .filter(sessions::id.eq(id).and(is_live!(live)))
+            .select(User::as_select())
+            .first(conn)
+            .await
+            .optional()
+    }
+
     /// Writes what tower-sessions keeps, if the session still exists: a save never brings an
     /// ended session back.
     ///

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 
+use crate::access::Admin;
 use crate::acts::{self, Act, ActResult};
 use crate::cookies::{BulkNotice, Notice};
 use crate::error::AppError;
@@ -72,7 +73,7 @@ impl BulkAct {
 ///
 /// # Errors
 /// 400 for an unknown action, or more people than a page of the list has.
-pub async fn act_on_many(request: ActRequest) -> Result<Response, AppError> {
+pub async fn act_on_many(request: ActRequest<Admin>) -> Result<Response, AppError> {
     let action = request.form.get("action").to_owned();
     if action.is_empty() && request.only_asks {
         return Ok(redirect_with(&request.state, "/admin/users", Notice::SelectAnew));
@@ -97,7 +98,7 @@ pub async fn act_on_many(request: ActRequest) -> Result<Response, AppError> {
 }
 
 /// Nobody signs themselves out by ticking all boxes, let alone disables themselves.
-fn is_left_out(request: &ActRequest, bulk: BulkAct, user: &User) -> bool {
+fn is_left_out(request: &ActRequest<Admin>, bulk: BulkAct, user: &User) -> bool {
     !matches!(bulk, BulkAct::Enable) && user.id == request.viewer.user.id
 }
 
@@ -110,7 +111,7 @@ fn way_back(query: &str) -> String {
 }
 
 /// The people of the form; ids of nobody are passed over.
-async fn selected(request: &ActRequest) -> Result<Vec<User>, AppError> {
+async fn selected(request: &ActRequest<Admin>) -> Result<Vec<User>, AppError> {
     let mut ids: Vec<String> = request.form.all("id").map(str::to_owned).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -121,7 +122,7 @@ async fn selected(request: &ActRequest) -> Result<Vec<User>, AppError> {
     Ok(User::list_by_ids(&mut conn, &ids).await?)
 }
 
-async fn ask(request: &ActRequest, bulk: BulkAct, users: &[User], back: &str) -> Result<Response, AppError> {
+async fn ask(request: &ActRequest<Admin>, bulk: BulkAct, users: &[User], back: &str) -> Result<Response, AppError> {
     let lists = concerned(request, bulk, users).await?;
     let (title, button, consequences) = bulk.words();
     let mut fields = vec![("action", request.form.get("action")), ("back", request.form.get("back"))];
@@ -139,7 +140,7 @@ async fn ask(request: &ActRequest, bulk: BulkAct, users: &[User], back: &str) ->
 }
 
 /// Everybody by name: those whom it will be done to, and those who will be left out and why.
-async fn concerned(request: &ActRequest, bulk: BulkAct, users: &[User]) -> Result<Vec<PeopleList>, AppError> {
+async fn concerned(request: &ActRequest<Admin>, bulk: BulkAct, users: &[User]) -> Result<Vec<PeopleList>, AppError> {
     let by = request.by();
     let mut conn = request.state.db.conn().await?;
     let (mut done, mut oneself, mut last) = (Vec::new(), Vec::new(), Vec::new());

@@ -2,6 +2,7 @@
 
 use axum::response::Response;
 
+use crate::access::Admin;
 use crate::acts::ActResult;
 use crate::cookies::Notice;
 use crate::directory_sync;
@@ -17,7 +18,7 @@ const PAGE: &str = "/admin/health";
 ///
 /// # Errors
 /// 400 for a number that is none.
-pub async fn allow_directory_sync(request: ActRequest) -> Result<Response, AppError> {
+pub async fn allow_directory_sync(request: ActRequest<Admin>) -> Result<Response, AppError> {
     let tenant = request.form.get("tenant").to_owned();
     let held = request.form.get("held").to_owned();
     let count: i64 = held.parse().map_err(|_| AppError::bad_request("The number of users is to be a number."))?;

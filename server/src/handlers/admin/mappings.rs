@@ -3,6 +3,7 @@
 use axum::response::Response;
 use url::form_urlencoded;
 
+use crate::access::Admin;
 use crate::acts::ActResult;
 use crate::config::{RoleRule, is_role_name};
 use crate::cookies::Notice;
@@ -24,7 +25,7 @@ const MAX_VALUE: usize = 200;
 ///
 /// # Errors
 /// 400 for an unknown action.
-pub async fn change_mapping(request: ActRequest) -> Result<Response, AppError> {
+pub async fn change_mapping(request: ActRequest<Admin>) -> Result<Response, AppError> {
     let is_added = match request.form.get("action") {
         "add" => true,
         "remove" => false,
@@ -70,7 +71,7 @@ fn notice(result: ActResult, is_added: bool) -> Notice {
     }
 }
 
-async fn dry_run(request: &ActRequest, change: &MappingChange) -> Result<Response, AppError> {
+async fn dry_run(request: &ActRequest<Admin>, change: &MappingChange) -> Result<Response, AppError> {
     let mut conn = request.state.db.conn().await?;
     let effect = role_mappings::effect(&request.state, &mut conn, change).await?;
     if let Some(refused) = role_mappings::refusal(&mut conn, change, &effect, &request.by()).await? {

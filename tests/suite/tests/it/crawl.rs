@@ -64,7 +64,7 @@ async fn addresses(app: &TestApp, csrf: &str) -> Vec<String> {
     let query = format!("csrf={csrf}&confirm=yes&action=revoke&role=admin&user={}&act=disable&theme=dark", ids[0]);
     let filled = |path: &str, id: &str| path.replace("{id}", id).replace("{file}", "x").replace("{*rest}", "x");
     let of = |path: &str| ids.iter().map(|id| format!("{}?{query}", filled(path, id))).collect::<BTreeSet<_>>();
-    access::paths().flat_map(of).collect()
+    access::paths(app).into_iter().flat_map(of).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,7 +99,7 @@ async fn v_3_7_2_what_is_posted_leads_to_this_host_or_the_provider() {
     let (app, browsers) = visited().await;
     let hosts = [app.origin().to_owned(), app.emulator.authority().to_owned()];
     for browser in &browsers {
-        for path in access::paths() {
+        for path in access::paths(&app) {
             let path = path.replace("{id}", &new_id()).replace("{file}", "x").replace("{*rest}", "x");
             for field in ["next", "target_link_uri", "post_logout_redirect_uri", "redirect_uri", "url"] {
                 let answer = browser.post(&path, &[(field, "https://evil.example/")]).await;
@@ -173,7 +173,7 @@ async fn v_10_1_1_nothing_that_a_browser_gets_holds_a_token() {
     for browser in &browsers {
         let id = browser.cookie("id").unwrap_or_else(|| "no session".to_owned());
         let mut pages = walk(browser).await;
-        for path in access::paths() {
+        for path in access::paths(&app) {
             pages.push(browser.get(&path.replace("{id}", "x").replace("{file}", "x")).await);
         }
         assert!(pages.len() > 20);
