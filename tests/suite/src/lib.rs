@@ -17,6 +17,7 @@ mod instance;
 pub mod log;
 mod refusal;
 mod test_app;
+mod wire;
 
 pub use browser::{Browser, Form, Page};
 pub use database::TestDatabase;
@@ -27,3 +28,4 @@ pub use instance::{Instance, PATIENCE, free_port, serve_if_instance, until};
 pub use log::LogMark;
 pub use refusal::Refusal;
 pub use test_app::{TestApp, TestAppBuilder};
+pub use wire::Wire;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, BodyDataStream};
 use axum::http::Request;
 use entra_emulator::{Emulator, Options};
 use futures_util::future::{join, join_all};
@@ -268,6 +268,19 @@ impl TestApp {
             headers: parts.headers,
             body: String::from_utf8_lossy(&body).into_owned(),
         }
+    }
+
+    /// Asks the router itself for `path`, with the session of `browser`; the body comes part by part, each when it is
+    /// asked for.
+    ///
+    /// # Panics
+    /// When the answer is not 200.
+    pub async fn stream(&self, path: &str, browser: &Browser) -> BodyDataStream {
+        let cookie = format!("id={}", browser.cookie("id").expect("a session"));
+        let request = Request::builder().uri(path).header("cookie", cookie).body(Body::empty()).expect("a request");
+        let Ok(answer) = server::router::build(self.state.clone()).oneshot(request).await;
+        assert_eq!(answer.status().as_u16(), 200, "{path}");
+        answer.into_body().into_data_stream()
     }
 
     /// The settings that it was started with, for processes beside it.

@@ -3,7 +3,8 @@
 
 use server::acts::{Act, By, run};
 use server::models::{SessionRecord, UserRole};
-use suite::{Browser, Page, TestApp};
+use suite::{Browser, Page, TestApp, Wire};
+use url::form_urlencoded;
 
 /// Path and fields of an act on a person, and the event that it leaves.
 struct Row {
@@ -172,5 +173,53 @@ async fn t_14_nobody_does_to_oneself_what_would_lock_oneself_out() {
         }
         assert!(app.db_events("user.disabled").await.is_empty());
         assert!(app.db_events("role.revoked").await.is_empty());
+    }
+}
+
+/// What takes the right to act from somebody, and how their act is answered.
+fn losses(user_id: &str, session_id: &str) -> [(Act, u16); 3] {
+    let user_id = || user_id.to_owned();
+    [
+        (Act::RevokeRole { user_id: user_id(), role: "admin".to_owned() }, 403),
+        (Act::EndSession { session_id: session_id.to_owned(), only_of: None }, 401),
+        (Act::Disable { user_id: user_id() }, 401),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_act_that_is_under_way_does_not_happen_when_its_actor_may_no_longer() {
+    let app = TestApp::start().await;
+    app.sign_in("admin").await;
+    app.sign_in("member1").await;
+    let actor_upn = "member2@contoso.example";
+    let by = async |act| run(&app.state, act, By::command_line()).await.expect("done");
+    for loss in 0..3 {
+        let actor = app.sign_in("member2").await;
+        app.settle().await;
+        let user_id = app.db_user(actor_upn).await.id;
+        by(Act::GrantRole { user_id: user_id.clone(), role: "admin".to_owned() }).await;
+        let target = Target::of(&app, "member1@contoso.example").await;
+        let csrf = csrf(&actor).await;
+        // Each has been let in and waits for its form; with and without the answer to the question.
+        let mut under_way = Vec::new();
+        for (act, confirm) in ACTS.iter().flat_map(|act| [(act, "yes"), (act, "")]) {
+            let fields = act.fields.iter().map(|(name, value)| (*name, target.fill(value)));
+            let fields = [("csrf", csrf.clone()), ("confirm", confirm.to_owned())].into_iter().chain(fields);
+            let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+            let mut wire = Wire::open(&app, &actor).await;
+            wire.begin_post(&target.fill(act.path), &body).await;
+            under_way.push((act, wire, body));
+        }
+        let session = Target::of(&app, actor_upn).await.session;
+        let [.., (act, status)] = &losses(&user_id, &session)[..=loss] else { unreachable!("three") };
+        by(act.clone()).await;
+        let before = snapshot(&app).await;
+        for (act, mut wire, body) in under_way {
+            wire.send(&body).await;
+            let answer = wire.rest().await;
+            assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{:?} {answer}", act.path);
+            assert!(!answer.contains("member1@contoso.example"), "{} names nobody", act.path);
+        }
+        assert_eq!(snapshot(&app).await, before, "nothing has changed");
     }
 }

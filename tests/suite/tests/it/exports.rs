@@ -1,6 +1,8 @@
 //! Lists as files, read by a parser that nobody here wrote.
 
-use suite::{Browser, Page, TestApp, db_fill};
+use futures_util::StreamExt as _;
+use server::acts::{Act, By, run};
+use suite::{Browser, Page, TestApp, Wire, db_fill};
 
 struct Table {
     header: Vec<String>,
@@ -107,4 +109,55 @@ async fn v_8_2_1_exports_are_for_administrators_and_are_never_cached() {
     app.browser().get("/admin/users.csv").await.assert_status(303);
     let admin = app.sign_in("admin").await;
     assert!(admin.get("/admin/users.csv").await.header("cache-control").contains("no-store"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_export_breaks_off_when_its_reader_is_disabled_or_loses_the_role() {
+    use diesel::prelude::*;
+    use server::db::RunQueryDsl;
+    use server::db::schema::users;
+
+    const PEOPLE: usize = 1_600;
+    let app = TestApp::start().await;
+    app.sign_in("admin").await;
+    db_fill(&app, PEOPLE).await;
+    // Wider than all that the network keeps on the way, so that the rest is not read before it is asked for.
+    let wide = "x".repeat(4_000);
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    diesel::update(users::table).set(users::display_name.eq(wide)).execute(&mut conn).await.expect("wide rows");
+    drop(conn);
+    let by = async |act| run(&app.state, act, By::command_line()).await.expect("done");
+    for is_disabled in [false, true] {
+        let reader = app.sign_in("member1").await;
+        let user_id = app.db_user("member1@contoso.example").await.id;
+        let (whose, role) = (user_id.clone(), "admin".to_owned());
+        by(Act::GrantRole { user_id: whose, role: role.clone() }).await;
+        let mut wire = Wire::open(&app, &reader).await;
+        wire.get("/admin/users.csv").await;
+        assert!(wire.read_to("\r\n\r\n").await.starts_with("HTTP/1.1 200 "));
+        by(if is_disabled { Act::Disable { user_id } } else { Act::RevokeRole { user_id, role } }).await;
+        let rest = wire.rest().await;
+        let rows = rest.matches("subject").count();
+        assert!(rows < PEOPLE, "{rows} rows");
+        assert!(!rest.ends_with("0\r\n\r\n"), "a transfer that looks complete");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn not_even_the_end_of_an_export_is_for_who_may_no_longer_read_it() {
+    let app = TestApp::start().await;
+    app.sign_in("admin").await;
+    let by = async |act| run(&app.state, act, By::command_line()).await.expect("done");
+    for path in ["/admin/users.csv", "/admin/audit.csv"] {
+        let reader = app.sign_in("member1").await;
+        let user_id = app.db_user("member1@contoso.example").await.id;
+        by(Act::GrantRole { user_id: user_id.clone(), role: "admin".to_owned() }).await;
+        let mut file = app.stream(path, &reader).await;
+        // The header, and all the rows there are.
+        for _ in 0..2 {
+            file.next().await.expect("a part").expect("a good one");
+        }
+        by(Act::SignOut { user_id }).await;
+        assert!(file.next().await.expect("no end").is_err(), "{path}");
+    }
 }

@@ -3,6 +3,7 @@
 mod access;
 mod admin;
 mod admin_acts;
+mod administrators;
 mod api;
 mod app_tokens;
 mod audit;
