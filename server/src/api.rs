@@ -5,6 +5,7 @@
 //! (RFC 6750); [`caller`] turns it into a person or a program, and the handlers say who may what, by its guards.
 //! Errors are problem details (RFC 9457). `docs/api.md` is for those who call.
 
+pub mod audit;
 pub mod caller;
 pub mod challenge;
 pub mod on_behalf_of;
@@ -30,7 +31,8 @@ pub fn routes(state: &AppState) -> Routes {
         .get("/api/v1/me/manager", users::my_manager)
         .guarded(state);
     let user_readers = Group::<caller::UserReader>::new().get("/api/v1/users", users::list).guarded(state);
-    let guarded = nothing::<caller::Caller>(state).merge(people).merge(user_readers);
+    let audit_readers = Group::<caller::AuditReader>::new().get("/api/v1/audit", audit::list).guarded(state);
+    let guarded = nothing::<caller::Caller>(state).merge(people).merge(user_readers).merge(audit_readers);
     // Of the routes alone: a layer would wrap the fallback of the whole router as well.
     let router = guarded.router.route_layer(from_fn_with_state(state.clone(), caller::authenticate));
     Routes { router, ..guarded }.merge(everyone)

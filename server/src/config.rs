@@ -69,8 +69,12 @@ pub struct Config {
     pub auth_rate_limit: Option<RateLimit>,
     /// How long audit events are kept: `AUDIT_RETENTION`.
     pub audit_retention: Duration,
+    /// Whether audit events are lines on standard error, too: `AUDIT_LOG`.
+    pub audit_log: bool,
     /// `DIRECTORY_SYNC_INTERVAL`: how often the directory is asked what has changed; `None` when it is off.
     pub directory_sync_interval: Option<Duration>,
+    /// `ERASE_USERS_AFTER`: people who have not been here for this long are erased; `None` when it is off.
+    pub erase_users_after: Option<Duration>,
     /// Paths that need no sign-in, matched on whole segments: `LOGIN_EXEMPT_PATHS`.
     pub login_exempt_paths: Vec<String>,
     /// Whether pages follow their sources (`LIVE_RELOAD`); never in a release build.

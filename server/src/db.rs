@@ -119,9 +119,9 @@ where
 macro_rules! write_transaction {
     ($conn:expr, $work:expr) => {{
         #[cfg(feature = "sqlite")]
-        let result = $crate::db::immediate_transaction(&mut *$conn, $work).await;
+        let transaction = $crate::db::immediate_transaction(&mut *$conn, $work);
         #[cfg(feature = "postgres")]
-        let result = diesel_async::AsyncConnection::transaction(&mut *$conn, $work).await;
-        result
+        let transaction = diesel_async::AsyncConnection::transaction(&mut *$conn, $work);
+        $crate::audit_log::told_after_commit(transaction).await
     }};
 }

@@ -12,7 +12,7 @@ use clap::ValueEnum;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::api::caller::READ_USERS;
+use crate::api::caller::{READ_AUDIT_LOG, READ_USERS};
 use crate::config::{Accounts, RegistrationConfig};
 use crate::handlers::auth::CALLBACK_PATH;
 use crate::middleware::security_headers::FRONT_CHANNEL_LOGOUT;
@@ -51,8 +51,27 @@ pub struct Registration {
     has_api: bool,
     directory_sync: bool,
     role_id: Uuid,
-    program_role_id: Uuid,
+    /// None without the API.
+    program_roles: Vec<ProgramRole>,
     scope_id: Uuid,
+}
+
+/// An app role for programs that call the API by themselves.
+#[derive(Clone, Debug)]
+struct ProgramRole {
+    id: Uuid,
+    value: &'static str,
+    name: &'static str,
+    description: &'static str,
+}
+
+fn program_roles() -> Vec<ProgramRole> {
+    [
+        (READ_USERS, "Read users", "May list the users."),
+        (READ_AUDIT_LOG, "Read the audit log", "May read all audit events."),
+    ]
+    .map(|(value, name, description)| ProgramRole { id: Uuid::new_v4(), value, name, description })
+    .to_vec()
 }
 
 impl Registration {
@@ -71,7 +90,7 @@ impl Registration {
             has_api,
             directory_sync: config.directory_sync,
             role_id: Uuid::new_v4(),
-            program_role_id: Uuid::new_v4(),
+            program_roles: if has_api { program_roles() } else { Vec::new() },
             scope_id: Uuid::new_v4(),
         }
     }
@@ -116,8 +135,9 @@ impl Registration {
             })
         };
         let people = role(self.role_id, "Admin", "Administrators", "May use the admin pages.", "User");
-        let programs = role(self.program_role_id, READ_USERS, "Read users", "May list the users.", "Application");
-        if self.has_api { vec![people, programs] } else { vec![people] }
+        let programs = self.program_roles.iter();
+        let programs = programs.map(|known| role(known.id, known.value, known.name, known.description, "Application"));
+        std::iter::once(people).chain(programs).collect()
     }
 
     /// `idtyp` tells a program's own token from a person's.
@@ -171,10 +191,6 @@ impl Registration {
 
     fn shell_title(&self) -> String {
         format!("'{}'", self.title.replace('\'', r"'\''"))
-    }
-
-    fn program_role(&self) -> &'static str {
-        READ_USERS
     }
 
     fn optional_claims(&self) -> &'static [(&'static str, &'static str)] {
@@ -253,6 +269,7 @@ mod tests {
                 "access_as_user",
                 "idtyp",
                 "Users.Read.All",
+                "AuditLog.Read.All",
             ] {
                 assert!(text.contains(needed), "{format:?} lacks {needed}");
             }
@@ -264,7 +281,7 @@ mod tests {
         let registration = registration("https://app.example.com", "Portal", false);
         for format in [Format::Steps, Format::Az, Format::Terraform] {
             let text = registration.write(format).expect("rendered");
-            for name in ["access_as_user", "idtyp", "Users.Read.All"] {
+            for name in ["access_as_user", "idtyp", "Users.Read.All", "AuditLog.Read.All"] {
                 assert!(!text.contains(name), "{format:?}: {name}");
             }
         }

@@ -11,6 +11,7 @@
 //! - [`oidc`] signs people in and [`graph`] asks Microsoft Graph; neither knows axum or Diesel.
 //! - [`user_sync`], [`acts`], [`provider_logout`], [`tokens`] and [`jobs`] change what [`models`] store
 //!   through [`db`].
+//! - [`audit_log`] is how audit events leave the application.
 //! - [`config`], [`crypto`] and [`clock`] are leaves.
 #![recursion_limit = "256"]
 
@@ -24,6 +25,7 @@ pub mod access;
 pub mod acts;
 pub mod api;
 pub mod assets;
+pub mod audit_log;
 pub mod backend;
 pub mod clock;
 pub mod commands;

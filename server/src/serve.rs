@@ -14,6 +14,7 @@ use crate::config::settings::Settings;
 use crate::db::{DbError, migrate};
 use crate::jobs;
 use crate::metrics;
+use crate::models::AuditEvent;
 use crate::router;
 use crate::state::{AppState, BuildError};
 
@@ -94,6 +95,7 @@ pub fn build_for_command(settings: &Settings, environment: &Environment) -> Resu
 /// [`ServeError`].
 pub async fn serve(state: AppState, dev: Option<DevSignIn>) -> Result<(), ServeError> {
     migrate_when_there(&state).await?;
+    keep_audit_events(&state).await?;
     let address = state.config.bind_addr;
     let io = |source| ServeError::Io { what: format!("listening on {address} (BIND_ADDR)"), source };
     let listener = TcpListener::bind(address).await.map_err(io)?;
@@ -120,6 +122,15 @@ pub async fn serve(state: AppState, dev: Option<DevSignIn>) -> Result<(), ServeE
     }
     state.db.close();
     Ok(())
+}
+
+/// Tells the database for how long it is to keep audit events: it refuses to delete them earlier.
+///
+/// # Errors
+/// [`DbError`].
+pub async fn keep_audit_events(state: &AppState) -> Result<(), DbError> {
+    let mut conn = state.db.conn().await?;
+    Ok(AuditEvent::keep_for(&mut conn, state.config.audit_retention).await?)
 }
 
 async fn migrate_when_there(state: &AppState) -> Result<(), ServeError> {

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::on_behalf_of::OnBehalfOf;
+use crate::audit_log;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::counts::CountCache;
@@ -103,6 +104,9 @@ impl AppState {
         dev_personas: Vec<String>,
         hooks: Arc<dyn SyncHooks>,
     ) -> Result<Self, BuildError> {
+        if config.audit_log {
+            audit_log::write_out();
+        }
         let http = HttpClient::new(&config.http)?;
         let db = Database::open(&config.database, http.extra_certificates())?;
         let oidc = OidcClient::new(config.provider.clone(), http.clone(), clock.clone());

@@ -11,7 +11,7 @@ use secrecy::SecretString;
 
 use super::challenge::{Challenge, Fault};
 use crate::access::Guard;
-use crate::config::{ApiConfig, IdentityKey};
+use crate::config::{ApiConfig, IdentityKey, ProviderKind, Tenant};
 use crate::error::AppError;
 use crate::middleware::request_id::Actor;
 use crate::models::User;
@@ -21,6 +21,9 @@ use crate::user_sync::ADMIN;
 
 /// The app role that lets a program read the users, to be defined in the app registration.
 pub const READ_USERS: &str = "Users.Read.All";
+
+/// The app role that lets a program read the audit log, as Microsoft Graph names its own.
+pub const READ_AUDIT_LOG: &str = "AuditLog.Read.All";
 
 /// Who calls.
 #[derive(Clone, Debug)]
@@ -173,6 +176,38 @@ impl FromRequestParts<AppState> for UserReader {
             Some(Caller::Person(_)) => {
                 Err(AppError::NotAdmitted { message: "Only administrators of this application may read the users." })
             }
+        }
+    }
+}
+
+/// Whoever may read the audit log: on behalf of an administrator, or with the app role [`READ_AUDIT_LOG`].
+#[derive(Debug)]
+pub struct AuditReader;
+
+impl Guard for AuditReader {
+    const NAME: &'static str = "AuditReader";
+}
+
+impl FromRequestParts<AppState> for AuditReader {
+    type Rejection = AppError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
+        match parts.extensions.get::<Caller>() {
+            Some(Caller::Person(user)) if user.has_role(ADMIN) => Ok(Self),
+            Some(Caller::Person(_)) => Err(AppError::NotAdmitted {
+                message: "Only administrators of this application may read the audit log.",
+            }),
+            Some(Caller::Program { roles }) if roles.iter().any(|role| role == READ_AUDIT_LOG) => {
+                match &state.config.provider.kind {
+                    // The log is one for all tenants, and events of one name people of another.
+                    ProviderKind::Entra { tenant: Tenant::Multi { .. }, .. } => Err(AppError::NotAdmitted {
+                        message: "The audit log has events of several tenants. A program of one of them may not read it.",
+                    }),
+                    _ => Ok(Self),
+                }
+            }
+            Some(Caller::Program { .. }) => Err(needs(READ_AUDIT_LOG)),
+            None => Err(AppError::Unauthorized),
         }
     }
 }

@@ -7,15 +7,15 @@ use utoipa::OpenApi as _;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
 use utoipa::openapi::{Components, Info, OpenApi, Server};
 
-use super::caller::READ_USERS;
-use super::users;
+use super::caller::{READ_AUDIT_LOG, READ_USERS};
+use super::{audit, users};
 use crate::config::{ApiConfig, PublicUrl};
 
 /// The name of the security scheme.
 const SCHEME: &str = "access_token";
 
 #[derive(utoipa::OpenApi)]
-#[openapi(paths(users::me, users::my_manager, users::list))]
+#[openapi(paths(users::me, users::my_manager, users::list, audit::list))]
 struct Paths;
 
 /// The document, written out.
@@ -34,7 +34,7 @@ fn described(public_url: &PublicUrl, api: &ApiConfig) -> OpenApi {
         .bearer_format("JWT")
         .description(Some(format!(
             "An access token of the sign-in provider for {}: on behalf of a person with the scope {}, or of a program \
-             by itself with the app role {READ_USERS} (the claim idtyp must say app).",
+             by itself with the app roles {READ_USERS} or {READ_AUDIT_LOG} (the claim idtyp must say app).",
             api.audiences.join(" or "),
             api.scope,
         )))

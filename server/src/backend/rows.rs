@@ -191,7 +191,7 @@ pub(super) fn event_row(event: AuditEvent) -> EventRow {
 }
 
 /// Every kind of event with its words.
-pub(super) const EVENTS: [(&str, &str); 25] = [
+pub(super) const EVENTS: [(&str, &str); 28] = [
     ("sign_in.succeeded", "Signed in"),
     ("sign_in.failed", "Sign-in refused"),
     ("sign_out", "Signed out"),
@@ -201,6 +201,8 @@ pub(super) const EVENTS: [(&str, &str); 25] = [
     ("user.synced", "Changed by the provider"),
     ("user.disabled", "User disabled"),
     ("user.enabled", "User enabled"),
+    ("user.erased", "User erased"),
+    ("user.data_downloaded", "Downloaded their own data"),
     ("user.signed_out", "Signed out everywhere"),
     ("role.granted", "Role granted"),
     ("role.revoked", "Role revoked"),
@@ -215,6 +217,7 @@ pub(super) const EVENTS: [(&str, &str); 25] = [
     ("grant.needs_sign_in", "Grant needs a sign-in"),
     ("users.exported", "Users exported"),
     ("audit.exported", "Audit log exported"),
+    ("audit.retention_lowered", "Audit log kept for less time"),
     ("health.examined", "Health examined"),
     ("keys.rotated", "Tokens sealed with a new key"),
 ];

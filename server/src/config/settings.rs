@@ -73,6 +73,12 @@ pub struct Settings {
     #[arg(long, env, hide_env_values = true, help_heading = DATABASE, default_value = "365d")]
     pub audit_retention: Option<String>,
 
+    /// Where audit events go besides the database: `stderr` writes each as a line of JSON, or `off`.
+    ///
+    /// A line is written once the event is committed. `GET /api/v1/audit` is the way for a SIEM that must miss none.
+    #[arg(long, env, hide_env_values = true, help_heading = DATABASE, default_value = "off")]
+    pub audit_log: Option<String>,
+
     /// Directory (tenant) ID, a GUID; or `organizations` or `common` for several tenants.
     ///
     /// Several tenants need `ENTRA_ALLOWED_TENANTS` too.
@@ -218,7 +224,14 @@ pub struct Settings {
     #[arg(long, env, hide_env_values = true, help_heading = USERS, default_value = "off")]
     pub directory_sync_interval: Option<String>,
 
-    /// Age of the sign-in with which roles are granted and revoked and users disabled, at most `90d`; or `off`.
+    /// Erase people who have not been here for this long, disabled or not: `1m` to `3650d`, or `off`.
+    ///
+    /// Everything stored about them goes, as with `server users delete`. Active administrators stay. The page
+    /// `/admin/health` lists who would be erased next.
+    #[arg(long, env, hide_env_values = true, help_heading = USERS, default_value = "off")]
+    pub erase_users_after: Option<String>,
+
+    /// Age of the sign-in with which roles are granted and revoked and users disabled or erased, at most `90d`; or `off`.
     ///
     /// With an older one the administrator signs in again and comes back to what they wanted to do. Age is counted
     /// from `auth_time` of the ID token; while the provider sends none, from the sign-in here. Entra sends it with
@@ -295,13 +308,13 @@ impl Settings {
     pub(super) fn values(&self) -> Vec<(String, Option<&str>)> {
         fields!(self;
             public_url bind_addr metrics_addr trusted_proxies auth_rate_limit login_exempt_paths live_reload database_url
-            database_url_file audit_retention
+            database_url_file audit_retention audit_log
             entra_tenant_id entra_allowed_tenants entra_client_id entra_client_secret entra_client_secret_file
             entra_client_certificate_file entra_client_key_file entra_federated_token_file entra_authority graph_url
             entra_scopes entra_response_mode oidc_issuer clock_leeway session_idle_timeout session_absolute_timeout
             token_encryption_keys token_encryption_keys_file token_refresh_threshold grant_idle_limit on_grant_revoked create_new_users
             block_guest_users claim_mapping boolean_claim_mapping groups_claim mirror_groups role_mapping admin_users
-            directory_sync_interval admin_sign_in_max_age admin_auth_context api_audience api_scope http_timeout http_retries extra_ca_file)
+            directory_sync_interval erase_users_after admin_sign_in_max_age admin_auth_context api_audience api_scope http_timeout http_retries extra_ca_file)
     }
 }
 

@@ -111,6 +111,7 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
     let live_reload = reader.boolean("LIVE_RELOAD");
     let database = database_config(reader, build);
     let audit_retention = reader.duration("AUDIT_RETENTION", SECOND..=DAY * 3650);
+    let audit_log = reader.choice("AUDIT_LOG", &[("off", false), ("stderr", true)]);
     let provider = provider::read(reader, build);
     let graph_url = reader.parse("GRAPH_URL", urls::graph_url);
     let api = api(reader);
@@ -118,6 +119,7 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
     let tokens = tokens(reader, build);
     let sync = sync(reader);
     let directory_sync_interval = directory_sync_interval(reader, build);
+    let erase_users_after = reader.parse("ERASE_USERS_AFTER", |text| parse::duration_or_off(text, MINUTE..=DAY * 3650));
     let admin_acts = admin_acts(reader);
     let http = http(reader);
     let has_graph = build.graph && !provider::is_generic(reader);
@@ -133,10 +135,12 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
         tokens: tokens?,
         sync: sync?,
         directory_sync_interval: directory_sync_interval?,
+        erase_users_after: erase_users_after?,
         admin_acts: admin_acts?,
         http: http?,
         auth_rate_limit: auth_rate_limit?,
         audit_retention: audit_retention?,
+        audit_log: audit_log?,
         login_exempt_paths: login_exempt_paths?,
         live_reload: live_reload? && cfg!(debug_assertions),
         trusted_proxies: trusted_proxies?,

@@ -64,7 +64,15 @@ diesel::table! {
     audit_events (id) {
         id -> Text, at -> Timestamp, kind -> Text, actor_id -> Nullable<Text>, actor_name -> Text,
         subject_id -> Nullable<Text>, subject_name -> Text, address -> Text, request_id -> Text, detail -> Text,
+        seq -> Nullable<BigInt>,
     }
+}
+diesel::table! {
+    audit_settings (id) { id -> Integer, retention_seconds -> BigInt, last_seq -> BigInt, }
+}
+// A view of one row.
+diesel::table! {
+    audit_horizon (deletable_before) { deletable_before -> Timestamp, }
 }
 
 diesel::joinable!(user_roles -> users (user_id));
@@ -76,5 +84,5 @@ diesel::joinable!(grants -> users (user_id));
 diesel::joinable!(graph_cache -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
     users, user_roles, user_app_roles, role_mappings, groups, group_members, sessions, used_transactions, grants, graph_cache, directory_syncs,
-    audit_events
+    audit_events, audit_settings, audit_horizon
 );

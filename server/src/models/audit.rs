@@ -1,10 +1,19 @@
-//! The audit log: append-only, newest first.
+//! The audit log: append-only, newest first for people, and in the order of its commits for other systems.
+//!
+//! The database itself refuses to change, replace or delete events (`migrations/*/2026-12-01-000003_audit_log`), but for
+//! those past their retention, and for the names of people who were erased.
+
+use std::collections::BTreeMap;
 
 use chrono::NaiveDateTime;
+use diesel::dsl::max;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
+use super::user::escape_like;
 use super::{event_id, first_event_id};
-use crate::db::schema::audit_events;
+use crate::audit_log;
+use crate::db::schema::{audit_events, audit_horizon, audit_settings};
 use crate::db::{Backend, DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// An event, as stored.
@@ -74,6 +83,7 @@ impl NewAuditEvent {
             detail: serde_json::Value::Object(detail).to_string(),
         };
         diesel::insert_into(audit_events::table).values(&row).prepared().execute(conn).await?;
+        audit_log::inserted(&row);
         Ok(())
     }
 }
@@ -185,6 +195,86 @@ impl AuditEvent {
             .await
     }
 
+    /// How many events are by or on the person with this id.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn count_by_person(conn: &mut DbConn, user_id: &str) -> QueryResult<i64> {
+        let is_theirs = audit_events::actor_id.eq(user_id).or(audit_events::subject_id.eq(user_id));
+        audit_events::table.filter(is_theirs).count().get_result(conn).await
+    }
+
+    /// All events by or on the person with this id, oldest first.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn list_by_person(conn: &mut DbConn, user_id: &str) -> QueryResult<Vec<Self>> {
+        let is_theirs = audit_events::actor_id.eq(user_id).or(audit_events::subject_id.eq(user_id));
+        audit_events::table.filter(is_theirs).order(audit_events::id).select(Self::as_select()).load(conn).await
+    }
+
+    /// All events with one of `texts` somewhere in their facts, letters of ASCII in any case. Reads the whole log.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn list_that_mention(conn: &mut DbConn, texts: impl Iterator<Item = &str>) -> QueryResult<Vec<Self>> {
+        let mut query = audit_events::table.filter(false.into_sql::<Bool>()).into_boxed();
+        for text in texts {
+            // As it stands in JSON, without the quotes around it.
+            let json = serde_json::Value::from(text.to_ascii_lowercase()).to_string();
+            let pattern = format!("%{}%", escape_like(json.trim_matches('"')));
+            query = query.or_filter(lower(audit_events::detail).like(pattern).escape('\\'));
+        }
+        query.order(audit_events::id).select(Self::as_select()).load(conn).await
+    }
+
+    /// The facts: name and value.
+    #[must_use]
+    pub fn facts(&self) -> Vec<(String, String)> {
+        serde_json::from_str::<BTreeMap<String, String>>(&self.detail).unwrap_or_default().into_iter().collect()
+    }
+
+    /// Puts `text` for the value of each fact that `is_meant`; says whether there was one.
+    pub fn replace_facts(&mut self, text: &str, is_meant: impl Fn(&str, &str) -> bool) -> bool {
+        let mut facts = self.facts();
+        let mut has_changed = false;
+        for (name, value) in &mut facts {
+            if value != text && is_meant(name, value) {
+                text.clone_into(value);
+                has_changed = true;
+            }
+        }
+        if has_changed {
+            self.detail = serde_json::json!(facts.into_iter().collect::<BTreeMap<_, _>>()).to_string();
+        }
+        has_changed
+    }
+
+    /// Whether it names other people, addresses or facts than `other`.
+    #[must_use]
+    pub fn names_differ(&self, other: &Self) -> bool {
+        let named =
+            |event: &Self| [&event.actor_name, &event.subject_name, &event.address, &event.detail].map(String::clone);
+        named(self) != named(other)
+    }
+
+    /// Writes names, address and facts. The database takes it for the pseudonym of somebody erased alone.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn save_names(&self, conn: &mut DbConn) -> QueryResult<usize> {
+        diesel::update(audit_events::table.find(&self.id))
+            .set((
+                audit_events::actor_name.eq(&self.actor_name),
+                audit_events::subject_name.eq(&self.subject_name),
+                audit_events::address.eq(&self.address),
+                audit_events::detail.eq(&self.detail),
+            ))
+            .prepared()
+            .execute(conn)
+            .await
+    }
+
     /// How many events of exactly this kind there were in `[from, to)`.
     ///
     /// # Errors
@@ -198,18 +288,111 @@ impl AuditEvent {
             .await
     }
 
-    /// Deletes up to `limit` events from before `before`.
+    /// Deletes up to `limit` events from before `before`, if the database lets them go (see [`Self::keep_for`]).
     ///
     /// # Errors
     /// From the database.
     pub async fn purge(conn: &mut DbConn, before: NaiveDateTime, limit: i64) -> QueryResult<usize> {
+        let horizon = audit_horizon::table.select(audit_horizon::deletable_before).single_value();
         let ids: Vec<String> = audit_events::table
             .filter(audit_events::id.lt(first_event_id(before)))
+            .filter(audit_events::at.nullable().lt(horizon))
             .select(audit_events::id)
             .order(audit_events::id)
             .limit(limit)
             .load(conn)
             .await?;
         diesel::delete(audit_events::table.filter(audit_events::id.eq_any(ids))).execute(conn).await
+    }
+
+    /// Tells the database for how long it refuses to delete an event. It records by itself that the time got shorter.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn keep_for(conn: &mut DbConn, retention: std::time::Duration) -> QueryResult<()> {
+        let seconds = i64::try_from(retention.as_secs()).unwrap_or(i64::MAX);
+        diesel::update(audit_settings::table.filter(audit_settings::retention_seconds.ne(seconds)))
+            .set(audit_settings::retention_seconds.eq(seconds))
+            .execute(conn)
+            .await?;
+        Ok(())
+    }
+
+    /// Up to `limit` events that have a place after `after`, in their order, each with its place.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn list_in_feed(conn: &mut DbConn, after: i64, limit: i64) -> QueryResult<Vec<(i64, Self)>> {
+        audit_events::table
+            .filter(audit_events::seq.gt(after))
+            .order(audit_events::seq)
+            .limit(limit)
+            .select((audit_events::seq.assume_not_null(), Self::as_select()))
+            .load(conn)
+            .await
+    }
+
+    /// Gives up to `limit` events without a place the next ones, oldest first; says how many. What another transaction
+    /// has not committed yet cannot be seen here: it gets a later place, so that nobody who reads on misses it. To be run
+    /// in a transaction.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn place_in_feed(conn: &mut DbConn, limit: i64) -> QueryResult<usize> {
+        Self::lock(conn).await?;
+        let placed = diesel::sql_query(format!(
+            "UPDATE audit_events SET seq = next.place + (SELECT last_seq FROM audit_settings) \
+             FROM (SELECT id, row_number() OVER (ORDER BY id) AS place FROM \
+             (SELECT id FROM audit_events WHERE seq IS NULL ORDER BY id LIMIT {limit}) AS unread) AS next \
+             WHERE audit_events.id = next.id"
+        ));
+        let placed = placed.execute(conn).await?;
+        if placed > 0 {
+            let highest = audit_events::table.filter(audit_events::seq.is_not_null()).select(max(audit_events::seq));
+            let highest: Option<i64> = highest.get_result(conn).await?;
+            diesel::update(audit_settings::table)
+                .set(audit_settings::last_seq.eq(highest.unwrap_or_default()))
+                .execute(conn)
+                .await?;
+        }
+        Ok(placed)
+    }
+
+    /// The place of the event with this id: `None` when there is no such event, `Some(None)` when it has none yet.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn find_place(conn: &mut DbConn, id: &str) -> QueryResult<Option<Option<i64>>> {
+        audit_events::table.find(id).select(audit_events::seq).first(conn).await.optional()
+    }
+
+    /// The last place that was given.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn last_place(conn: &mut DbConn) -> QueryResult<i64> {
+        audit_settings::table.select(audit_settings::last_seq).first(conn).await
+    }
+
+    /// Keeps others from changing events, until the transaction ends. SQLite has one writer in any case.
+    ///
+    /// # Errors
+    /// From the database.
+    #[cfg(feature = "postgres")]
+    pub async fn lock(conn: &mut DbConn) -> QueryResult<()> {
+        /// `audit log` in the letters of a telephone.
+        const LOCK: i64 = 28_348_564;
+        diesel::sql_query(format!("SELECT pg_advisory_xact_lock({LOCK})")).execute(conn).await?;
+        Ok(())
+    }
+
+    /// Keeps others from changing events, until the transaction ends. SQLite has one writer in any case.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(feature = "sqlite")]
+    #[expect(clippy::unused_async, reason = "PostgreSQL's waits for the database")]
+    pub async fn lock(_conn: &mut DbConn) -> QueryResult<()> {
+        Ok(())
     }
 }

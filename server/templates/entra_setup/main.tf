@@ -74,17 +74,17 @@ resource "azuread_application" "app" {
     allowed_member_types = ["User"]
     enabled              = true
   }
-{%- if r.has_api %}
+{%- for role in r.program_roles %}
 
   app_role {
-    id                   = "{{ r.program_role_id }}"
-    value                = "{{ r.program_role() }}"
-    display_name         = "Read users"
-    description          = "May list the users."
+    id                   = "{{ role.id }}"
+    value                = "{{ role.value }}"
+    display_name         = "{{ role.name }}"
+    description          = "{{ role.description }}"
     allowed_member_types = ["Application"]
     enabled              = true
   }
-{%- endif %}
+{%- endfor %}
 
   required_resource_access {
     resource_app_id = data.azuread_service_principal.graph.client_id

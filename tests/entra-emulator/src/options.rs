@@ -87,7 +87,7 @@ impl Default for Options {
             multi_tenant: true,
             granted_scopes: ["User.Read.All", "GroupMember.Read.All"].map(str::to_owned).to_vec(),
             application_permissions: ["User.Read.All", "GroupMember.Read.All"].map(str::to_owned).to_vec(),
-            own_app_roles: vec!["Users.Read.All".to_owned()],
+            own_app_roles: vec!["Users.Read.All".to_owned(), "AuditLog.Read.All".to_owned()],
             http_control: false,
         }
     }

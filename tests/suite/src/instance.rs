@@ -104,6 +104,20 @@ impl Instance {
     /// When there is no such program.
     #[must_use]
     pub fn spawn(app: &TestApp, settings: &[(&str, &str)]) -> Self {
+        Self::spawn_with_log(app, settings, Stdio::piped())
+    }
+
+    /// As [`Instance::start`], with its standard error somewhere else.
+    ///
+    /// # Panics
+    /// When it does not serve.
+    pub async fn start_with_log(app: &TestApp, settings: &[(&str, &str)], log: Stdio) -> Self {
+        let instance = Self::spawn_with_log(app, settings, log);
+        instance.serving().await;
+        instance
+    }
+
+    fn spawn_with_log(app: &TestApp, settings: &[(&str, &str)], log: Stdio) -> Self {
         let port = free_port();
         let origin = format!("http://localhost:{port}");
         let mut command = program();
@@ -112,7 +126,7 @@ impl Instance {
         }
         command.envs(app.settings()).env(STARTED_AT, app.state.clock.now().to_rfc3339()).env("RUST_LOG", "info");
         command.env("PUBLIC_URL", &origin).env("BIND_ADDR", format!("127.0.0.1:{port}"));
-        command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.envs(settings.iter().copied()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
         let mut child = command.spawn().expect("a process");
         if let Some(log) = child.stderr.take() {
             // Printed by a thread of this test, its log is shown when the test fails.

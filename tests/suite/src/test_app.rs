@@ -55,6 +55,7 @@ pub struct TestAppBuilder {
     database: Option<Arc<TestDatabase>>,
     clock: Option<Clock>,
     is_at_database_time: bool,
+    days_ago: i64,
     has_running_clock: bool,
     is_generic: bool,
     without_api: bool,
@@ -119,6 +120,13 @@ impl TestAppBuilder {
         self
     }
 
+    /// Begins so many days before the time of its database, and the provider does too.
+    #[must_use]
+    pub fn days_ago(mut self, days: i64) -> Self {
+        self.days_ago = days;
+        self.at_database_time()
+    }
+
     /// As [`Self::at_database_time`], with a clock that runs instead of one that stands still.
     #[must_use]
     pub fn running_clock(mut self) -> Self {
@@ -147,6 +155,7 @@ impl TestAppBuilder {
             None => Arc::new(TestDatabase::create().await),
         };
         let ahead = if self.is_at_database_time { database.ahead() } else { chrono::Duration::zero() };
+        let ahead = ahead - chrono::Duration::days(self.days_ago);
         let emulator = self.emulator.unwrap_or_else(|| {
             let emulator = Emulator::start(self.options.unwrap_or_default()).expect("the emulator starts");
             emulator.control().advance_clock(ahead.num_seconds());

@@ -517,3 +517,30 @@ async fn v_12_3_2_postgresql_over_tls_is_verified_by_ca_and_by_name() {
         diesel::dsl::sql::<diesel::sql_types::Bool>("(SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid())");
     assert!(diesel::select(is_encrypted).get_result::<bool>(&mut conn).await.expect("an answer"));
 }
+
+/// A process of its own: standard error is one for all tests of this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_lines_of_json_on_standard_error_if_that_is_asked_for() {
+    let app = TestApp::builder().at_database_time().start().await;
+    for (setting, lines) in [("stderr", 2), ("off", 0)] {
+        let mut log = tempfile::NamedTempFile::new().expect("a file");
+        let instance =
+            Instance::start_with_log(&app, &[("AUDIT_LOG", setting)], log.reopen().expect("a file").into()).await;
+        let browser = instance.browser();
+        browser.sign_in("member1").await.assert_status(303);
+        let form = browser.get("/profile").await.form("/auth/sign-out");
+        browser.submit(&form).await;
+        drop(instance);
+        let mut text = String::new();
+        std::io::Read::read_to_string(log.as_file_mut(), &mut text).expect("text");
+        let lines_of_events = text.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+        let events: Vec<_> = lines_of_events.filter(|line| line["log"] == "audit").collect();
+        let actions: Vec<_> = events.iter().map(|event| event["action"].as_str().unwrap_or_default()).collect();
+        assert_eq!(actions, &["sign_in.succeeded", "sign_out"][..lines], "{text}");
+        for event in events {
+            assert_eq!(event["actor"], "member1@contoso.example");
+            let stored = app.db_events(event["action"].as_str().expect("an action")).await;
+            assert!(stored.iter().any(|stored| stored.id == event["id"]), "it is committed");
+        }
+    }
+}

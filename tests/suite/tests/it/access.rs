@@ -43,11 +43,11 @@ fn refusal(guard: &str, caller: Caller) -> Option<u16> {
         "SignedIn" | "Admin" if !has_session => Some(303),
         "SignedIn" => None,
         "Admin" => (caller != Admin).then_some(403),
-        "Caller" | "Person" | "UserReader" if !has_token => Some(401),
-        "Caller" | "Person" | "UserReader" if caller == BearerDisabled => Some(403),
+        "Caller" | "Person" | "UserReader" | "AuditReader" if !has_token => Some(401),
+        "Caller" | "Person" | "UserReader" | "AuditReader" if caller == BearerDisabled => Some(403),
         "Caller" => None,
         "Person" => (caller == Program).then_some(403),
-        "UserReader" => (caller == BearerMember).then_some(403),
+        "UserReader" | "AuditReader" => (caller == BearerMember).then_some(403),
         other => panic!("whom does the guard {other} let in? Say so here."),
     }
 }
@@ -102,6 +102,7 @@ async fn voices(app: &TestApp) -> Vec<Voice> {
     app.emulator.control().change_persona("member1", |persona| persona.photo = false);
     let (member, admin, disabled) =
         (app.sign_in("member1").await, app.sign_in("admin").await, app.sign_in("member2").await);
+    app.emulator.control().set_own_app_roles(&["Users.Read.All", "AuditLog.Read.All"]);
     let mut voices = Vec::new();
     for caller in CALLERS {
         let token = match caller {
