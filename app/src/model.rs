@@ -521,6 +521,17 @@ pub struct Health {
     pub jobs: Vec<JobRow>,
     /// The directory sync of each tenant; none while it is off.
     pub directory: Vec<DirectoryRow>,
+    /// Whom the next run of `ERASE_USERS_AFTER` erases; `None` while it is off.
+    pub erasure: Option<ErasureDryRun>,
+}
+
+/// Who would be erased now for not having been here.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ErasureDryRun {
+    /// How many.
+    pub count: u64,
+    /// The first of them, those who were here least lately first.
+    pub users: Vec<UserRow>,
 }
 
 /// A run of all checks.

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use app::ResponseStatus;
 use app::backend::{Backend, PageError, provide_backend};
 use app::model::{
-    AuditPage, AuditQuery, Dashboard, DirectoryRow, EventRow, Examination, FindingLevel, FindingRow, Flash, FlashKind,
-    GrantRow, GrantState, GraphPart, GraphProfile, GroupPage, GroupRow, Health, HealthCheck, JobRow, Listing,
-    MappingRow, PageContext, Profile, RoleGrant, SessionRow, Theme, UserDetail, UserPage, UserQuery, UserRow,
+    AuditPage, AuditQuery, Dashboard, DirectoryRow, ErasureDryRun, EventRow, Examination, FindingLevel, FindingRow,
+    Flash, FlashKind, GrantRow, GrantState, GraphPart, GraphProfile, GroupPage, GroupRow, Health, HealthCheck, JobRow,
+    Listing, MappingRow, PageContext, Profile, RoleGrant, SessionRow, Theme, UserDetail, UserPage, UserQuery, UserRow,
     UserStatus, Viewer,
 };
 use async_trait::async_trait;
@@ -199,7 +199,14 @@ impl Backend for Fake {
         };
         let findings = [FindingLevel::Ok, FindingLevel::Warning, FindingLevel::Failure].map(finding).into();
         let examination = Some(Examination { at: "2026-11-24T09:00:00Z".to_owned(), findings });
-        self.answer(Health { checks, examination, is_being_examined: true, jobs: vec![job], directory: vec![row] })
+        self.answer(Health {
+            checks,
+            examination,
+            is_being_examined: true,
+            jobs: vec![job],
+            directory: vec![row],
+            erasure: Some(ErasureDryRun { count: 1_000, users: vec![user("2")] }),
+        })
     }
 }
 

@@ -8,8 +8,10 @@
 use std::collections::BTreeSet;
 
 use crate::db::{DbConn, DbError, to_end};
+use crate::erasure;
 use crate::models::{
-    Grant, LiveAt, NewAuditEvent, RoleSource, SessionRecord, User, UserRole, changed_from, grant_role, revoke_role,
+    Grant, GraphCache, LiveAt, NewAuditEvent, RoleSource, SessionRecord, User, UserRole, changed_from, grant_role,
+    revoke_role,
 };
 use crate::role_mappings;
 use crate::state::AppState;
@@ -27,6 +29,11 @@ pub enum Act {
     },
     /// The user may sign in again.
     Enable {
+        /// Whom.
+        user_id: String,
+    },
+    /// Everything that is stored about the user goes.
+    Erase {
         /// Whom.
         user_id: String,
     },
@@ -156,6 +163,13 @@ impl By {
         }
     }
 
+    /// The application by itself.
+    #[must_use]
+    pub fn system() -> Self {
+        let actor = ("system".to_owned(), "system".to_owned());
+        Self { actor, ..Self::command_line() }
+    }
+
     fn is_command_line(&self) -> bool {
         matches!(self.authority, Authority::CommandLine)
     }
@@ -172,10 +186,20 @@ impl By {
             Some(user_id) => User::find(conn, user_id).await?.map(|user| (user.id, user.upn)),
             None => None,
         };
+        Ok(self.event_on(kind, subject, detail))
+    }
+
+    /// The event of an act of theirs on `subject`: id and name.
+    pub(crate) fn event_on(
+        &self,
+        kind: &'static str,
+        subject: Option<(String, String)>,
+        detail: Vec<(&'static str, String)>,
+    ) -> NewAuditEvent {
         let (id, name) = self.actor.clone();
         let actor = Some((if id.is_empty() { name.clone() } else { id }, name));
         let (address, request_id) = (self.address.clone(), self.request_id.clone());
-        Ok(NewAuditEvent { kind, actor, subject, address, request_id, detail })
+        NewAuditEvent { kind, actor, subject, address, request_id, detail }
     }
 }
 
@@ -280,6 +304,9 @@ async fn run_in_txn(state: &AppState, conn: &mut DbConn, act: &Act, by: &By) -> 
     if let Some(refused) = guard(conn, act, by).await? {
         return Ok(refused);
     }
+    if let Act::Erase { user_id } = act {
+        return erasure::erase(conn, user_id, by, state.shared_now()).await;
+    }
     let Some(done) = carry_out(state, conn, act, by).await? else {
         return Ok(ActResult::Unchanged);
     };
@@ -291,7 +318,7 @@ async fn run_in_txn(state: &AppState, conn: &mut DbConn, act: &Act, by: &By) -> 
 /// one gets back in.
 async fn guard(conn: &mut DbConn, act: &Act, by: &By) -> Result<Option<ActResult>, DbError> {
     let (user_id, loses_admin) = match act {
-        Act::Disable { user_id } => (user_id, true),
+        Act::Disable { user_id } | Act::Erase { user_id } => (user_id, true),
         Act::RevokeRole { user_id, role } => (user_id, role == ADMIN),
         _ => return Ok(None),
     };
@@ -334,10 +361,12 @@ async fn carry_out(state: &AppState, conn: &mut DbConn, act: &Act, by: &By) -> R
         Act::Disable { user_id } => {
             let before = User::find(conn, user_id).await?.map(|user| user.status).unwrap_or_default();
             let changed = User::disable(conn, user_id).await?;
-            let sessions = end_everything(conn, user_id).await?;
+            let sessions = shut_out(conn, user_id).await?;
             let detail = vec![("status", changed_from(&before, "disabled")), ("sessions_ended", sessions.to_string())];
             done(changed, "user.disabled", user_id, detail)
         }
+        // By itself, since nobody is left to name in its event.
+        Act::Erase { .. } => None,
         Act::Enable { user_id } => {
             let changed = User::enable(conn, user_id).await?;
             done(changed, "user.enabled", user_id, vec![("status", "disabled → active".to_owned())])
@@ -373,10 +402,16 @@ async fn carry_out(state: &AppState, conn: &mut DbConn, act: &Act, by: &By) -> R
     })
 }
 
-/// Sessions end and grants are forgotten: on disable, and on sign out everywhere.
+/// Sessions end and grants are forgotten: on sign out everywhere.
 pub(crate) async fn end_everything(conn: &mut DbConn, user_id: &str) -> Result<usize, DbError> {
     Grant::delete_by_user(conn, user_id).await?;
     Ok(SessionRecord::delete_by_user(conn, user_id).await?)
+}
+
+/// On disable: sessions end, grants and what Microsoft Graph told are forgotten. Says how many sessions ended.
+pub(crate) async fn shut_out(conn: &mut DbConn, user_id: &str) -> Result<usize, DbError> {
+    GraphCache::delete_by_user(conn, user_id).await?;
+    end_everything(conn, user_id).await
 }
 
 /// The effective roles of a user.

@@ -3,8 +3,8 @@
 
 use app::backend::{Backend, PageError};
 use app::model::{
-    AuditPage, AuditQuery, Dashboard, GrantRow, GrantState, GroupPage, GroupRow, Health, HealthCheck, Listing,
-    MappingRow, Profile, RoleGrant, SessionRow, UserDetail, UserPage, UserQuery,
+    AuditPage, AuditQuery, Dashboard, ErasureDryRun, GrantRow, GrantState, GroupPage, GroupRow, Health, HealthCheck,
+    Listing, MappingRow, Profile, RoleGrant, SessionRow, UserDetail, UserPage, UserQuery,
 };
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
@@ -21,6 +21,7 @@ use crate::counts::Remembered;
 use crate::db::{Conn, DbError};
 use crate::device;
 use crate::directory_sync;
+use crate::erasure;
 use crate::graph_sync::{self, rfc3339};
 use crate::handlers::health;
 use crate::models::{
@@ -326,7 +327,16 @@ impl ServerBackend {
             is_being_examined: self.state.examinations.is_running(),
             jobs,
             directory,
+            erasure: self.erasure_dry_run().await.unwrap_or_default(),
         })
+    }
+
+    async fn erasure_dry_run(&self) -> Answer<Option<ErasureDryRun>> {
+        let due = erasure::due(&self.state, HISTORY).await?;
+        Ok(due.map(|(count, users)| ErasureDryRun {
+            count: unsigned(count),
+            users: users.iter().map(|user| user_row(user, 0)).collect(),
+        }))
     }
 
     fn session_row(&self, session: &SessionRecord, user: &User) -> SessionRow {

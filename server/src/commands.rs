@@ -17,6 +17,7 @@ use crate::http::HttpClient;
 use crate::models::User;
 use crate::serve::{self, ServeError};
 use crate::state::{AppState, BuildError};
+use crate::user_sync::ADMIN;
 use crate::{telemetry, tokens};
 
 /// A server-rendered web application behind Microsoft Entra ID.
@@ -39,7 +40,7 @@ enum Command {
     Healthcheck(Box<Settings>),
     /// Print how to register this application with Entra ID, from its settings
     EntraSetup(Box<EntraSetupArgs>),
-    /// Grant and revoke roles, disable and enable users
+    /// Grant and revoke roles, disable, enable and erase users
     Users(Box<UsersArgs>),
     /// Make encryption keys, and change to a new one
     Keys {
@@ -82,6 +83,8 @@ enum UsersCommand {
     Disable(UserArgs),
     /// Let a disabled user sign in again
     Enable(UserArgs),
+    /// Erase a user: everything stored about them goes, and audit events lose their name; this cannot be undone
+    Delete(UserArgs),
 }
 
 #[derive(Debug, Args)]
@@ -259,7 +262,9 @@ async fn migrate_with(settings: &Settings, environment: &Environment) -> Result<
 async fn users_with(command: UsersCommand, environment: &Environment) -> Result<(), ServeError> {
     let (settings, name) = match &command {
         UsersCommand::GrantRole(args) | UsersCommand::RevokeRole(args) => (&args.settings, &args.user),
-        UsersCommand::Disable(args) | UsersCommand::Enable(args) => (&args.settings, &args.user),
+        UsersCommand::Disable(args) | UsersCommand::Enable(args) | UsersCommand::Delete(args) => {
+            (&args.settings, &args.user)
+        }
     };
     let state = serve::build_for_command(settings, environment)?;
     let user = find_user(&state, name).await?;
@@ -269,10 +274,16 @@ async fn users_with(command: UsersCommand, environment: &Environment) -> Result<
         UsersCommand::RevokeRole(args) => Act::RevokeRole { user_id, role: args.role },
         UsersCommand::Disable(_) => Act::Disable { user_id },
         UsersCommand::Enable(_) => Act::Enable { user_id },
+        UsersCommand::Delete(_) => Act::Erase { user_id },
     };
     match acts::run(&state, act, By::command_line()).await? {
         ActResult::Done => say(&format!("done: {}", user.upn)),
         _ => say(&format!("nothing to do: {}", user.upn)),
+    }
+    let mut conn = state.db.conn().await?;
+    let admins = User::count_others_with_role(&mut conn, ADMIN, "").await.map_err(crate::db::DbError::from)?;
+    if admins == 0 {
+        say("nobody is an administrator now: `server users grant-role` makes one");
     }
     Ok(())
 }

@@ -96,6 +96,8 @@ macro_rules! notices {
 notices! {
     /// After a disable.
     UserDisabled = "user-disabled", Success, "The user is disabled. Their sessions have ended and their tokens are forgotten.";
+    /// After an erasure.
+    UserErased = "user-erased", Success, "The user is erased. The audit log keeps what happened, without their name.";
     /// After an enable.
     UserEnabled = "user-enabled", Success, "The user may sign in again.";
     /// After signing somebody out.

@@ -127,6 +127,10 @@ async fn keep<const N: usize>(
     to_end(async move {
         let mut conn = state.db.conn().await?;
         write_transaction!(conn, async |conn| {
+            // An answer that comes after a disable or an erasure comes too late.
+            if !User::find(conn, &user_id).await?.is_some_and(|user| user.is_active()) {
+                return Ok(());
+            }
             for (part, answer) in answers {
                 keep_one(conn, &user_id, part, answer, state.shared_now()).await?;
             }

@@ -27,12 +27,14 @@ const REFRESH_EVERY: Duration = Duration::from_secs(2);
 const PURGE_EVERY: Duration = Duration::from_secs(60);
 /// A round of the directory sync that is due is looked for this often at most and at least.
 const DIRECTORY_SYNC_LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// People who have not been here for `ERASE_USERS_AFTER` are looked for this often.
+const ERASE_EVERY: Duration = Duration::from_secs(60 * 60);
 /// The provider's metadata and keys are looked after this often; calls are made only when due.
 const WARM_UP_EVERY: Duration = Duration::from_secs(30);
 
 /// Starts every job on the application's task tracker.
 pub fn start(state: &AppState) {
-    for job in all().into_iter().chain(directory_sync(state)) {
+    for job in all().into_iter().chain(directory_sync(state)).chain(erasure(state)) {
         start_job(state, job);
     }
 }
@@ -42,6 +44,14 @@ fn directory_sync(state: &AppState) -> Option<Job> {
     let every = (state.config.directory_sync_interval? / 2).clamp(DIRECTORY_SYNC_LOOK.0, DIRECTORY_SYNC_LOOK.1);
     Some(Job::new(DIRECTORY_SYNC, "Directory sync", every, |state| async move {
         crate::directory_sync::run_due(&state).await
+    }))
+}
+
+/// The erasure of people who have not been here for long, if it is on.
+fn erasure(state: &AppState) -> Option<Job> {
+    state.config.erase_users_after?;
+    Some(Job::new("erasure", "Erasure of inactive users", ERASE_EVERY, |state| async move {
+        Ok(counted(crate::erasure::run_due(&state).await?, "erased"))
     }))
 }
 

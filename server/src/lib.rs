@@ -9,7 +9,7 @@
 //! - [`handlers`] extract, call and respond; [`pages`] are the askama pages, `app` the Leptos ones,
 //!   which ask [`backend`] for data; [`api`] answers programs with an access token.
 //! - [`oidc`] signs people in and [`graph`] asks Microsoft Graph; neither knows axum or Diesel.
-//! - [`user_sync`], [`acts`], [`provider_logout`], [`tokens`] and [`jobs`] change what [`models`] store
+//! - [`user_sync`], [`acts`], [`erasure`], [`provider_logout`], [`tokens`] and [`jobs`] change what [`models`] store
 //!   through [`db`].
 //! - [`audit_log`] is how audit events leave the application.
 //! - [`config`], [`crypto`] and [`clock`] are leaves.
@@ -43,6 +43,7 @@ pub mod device;
 pub mod directory_sync;
 pub mod doctor;
 pub mod entra_setup;
+pub mod erasure;
 pub mod error;
 pub mod examination;
 pub(crate) mod failpoint;
@@ -72,6 +73,7 @@ pub mod step_up;
 pub mod telemetry;
 pub mod tokens;
 pub mod transaction_cookie;
+pub mod user_data;
 pub mod user_graph;
 pub mod user_list;
 pub mod user_sync;

@@ -29,11 +29,13 @@ pub use directory_sync::{DirectorySync, SyncOutcome as DirectorySyncOutcome};
 pub use grant::{Grant, GrantFailure, GrantFilter, NewGrant, RefreshedGrant};
 pub use graph_cache::GraphCache;
 pub use group::{Group, set_memberships};
-pub use role::{RoleSource, UserRole, grant_role, revoke_role, set_provider_role_of_many, set_provider_roles};
+pub use role::{
+    RoleSource, UserRole, forget_granter, grant_role, revoke_role, set_provider_role_of_many, set_provider_roles,
+};
 pub use role_mapping::{RoleMapping, list_app_roles, list_holders, list_role_holders, set_app_roles};
 pub use session::{EndedAtProvider, LiveAt, NewSession, SessionRecord};
 pub use used_transaction::UsedTransaction;
-pub use user::{NewUser, User, UserFilter, UserQuery, UserWindow};
+pub use user::{NewUser, User, UserFilter, UserQuery, UserWindow, is_known_as};
 
 /// A new id: a UUID of version 7, whose text orders by time.
 #[must_use]

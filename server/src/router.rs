@@ -62,6 +62,7 @@ fn everyone(state: &AppState) -> Routes {
 fn signed_in(state: &AppState) -> Routes {
     Group::<SignedIn>::new()
         .get("/profile/photo", profile::photo)
+        .get("/profile/data", profile::data)
         .post("/profile/sessions/{id}/end", profile::end_own_session)
         .post("/profile/sign-out-everywhere", profile::sign_out_everywhere)
         .guarded(state)
@@ -87,6 +88,8 @@ fn sensitive_acts(state: &AppState) -> Routes {
     Group::<Admin>::new()
         .get("/admin/users/{id}/disable", admin::disable_user)
         .post("/admin/users/{id}/disable", admin::disable_user)
+        .get("/admin/users/{id}/delete", admin::erase_user)
+        .post("/admin/users/{id}/delete", admin::erase_user)
         .get("/admin/users/{id}/roles", admin::change_role)
         .post("/admin/users/{id}/roles", admin::change_role)
         .get("/admin/groups/mappings", admin::change_mapping)

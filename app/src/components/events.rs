@@ -33,7 +33,8 @@ fn from(address: &str) -> Option<AnyView> {
 }
 
 fn subject(row: &EventRow) -> AnyView {
-    if row.subject_id.is_empty() {
+    // Somebody erased has no page any more.
+    if row.subject_id.is_empty() || row.subject.starts_with("erased-") {
         return text(row.subject.clone()).into_any();
     }
     person(&row.subject_id, &row.subject)

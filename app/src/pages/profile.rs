@@ -73,6 +73,7 @@ fn account_section(profile: &Profile) -> AnyView {
             <h2 id="account">"Account"</h2>
             {facts(pairs)}
             <p class="panel-note">"Your organisation keeps these. Changes made there appear here at your next sign-in."</p>
+            <p><a href="/profile/data" download="">"Download everything stored about you"</a>" (JSON)"</p>
         </section>
     }
     .into_any()

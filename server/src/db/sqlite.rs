@@ -21,9 +21,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::pool::WAIT;
 
 /// WAL lets readers go on beside the writer; NORMAL is durable at each checkpoint and never
-/// corrupts; a writer waits 5 s for one of another process; 2 MiB of pages are cached a connection
+/// corrupts; what is deleted is overwritten; a writer waits 5 s for one of another process; 2 MiB of pages are cached a connection
 /// (the system caches the file, and a dozen connections would hold it a dozen times).
-const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; \
+const PRAGMAS: &str = "PRAGMA busy_timeout = 5000; PRAGMA secure_delete = ON; PRAGMA journal_mode = WAL; \
     PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -2000; \
     PRAGMA temp_store = MEMORY;";
 

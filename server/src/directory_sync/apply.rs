@@ -4,7 +4,7 @@ use std::ops::AddAssign;
 
 use super::event;
 use super::round::News;
-use crate::acts::{self, end_everything};
+use crate::acts::{self, shut_out};
 use crate::config::{SyncConfig, TextColumn};
 use crate::db::{DbConn, DbError, to_end};
 use crate::graph::DirectoryUser;
@@ -135,9 +135,9 @@ async fn write_one(state: &AppState, conn: &mut DbConn, id: &str, news: &[Direct
     Ok(done)
 }
 
-/// Sessions end and grants are forgotten; returns the event that tells of it.
+/// Sessions end, grants and what Graph told are forgotten; returns the event that tells of it.
 async fn disabled(conn: &mut DbConn, user: &User, reason: &str) -> Result<NewAuditEvent, DbError> {
-    let sessions = end_everything(conn, &user.id).await?;
+    let sessions = shut_out(conn, &user.id).await?;
     let mut detail = vec![
         ("status", "active → disabled".to_owned()),
         ("reason", reason.to_owned()),

@@ -144,6 +144,7 @@ fn notice(act: &Act, result: ActResult) -> Notice {
         (ActResult::LastAdministrator, _) => Notice::LastAdministrator,
         (ActResult::FromProvider, _) => Notice::FromProvider,
         (ActResult::Done, Act::Disable { .. }) => Notice::UserDisabled,
+        (ActResult::Done, Act::Erase { .. }) => Notice::UserErased,
         (ActResult::Done, Act::Enable { .. }) => Notice::UserEnabled,
         (ActResult::Done, Act::SignOut { .. }) => Notice::UserSignedOut,
         (ActResult::Done, Act::GrantRole { .. }) => Notice::RoleGranted,

@@ -17,6 +17,7 @@ use crate::access::Admin;
 use crate::acts::{self, Act};
 use crate::cookies::Notice;
 use crate::doctor::Level;
+use crate::erasure::{self, Inventory};
 use crate::error::AppError;
 use crate::examination;
 use crate::models::{Grant, User};
@@ -47,6 +48,62 @@ pub async fn disable_user(RowId(id): RowId, request: ActRequest<Admin>) -> Resul
         button: "Disable",
         cancel: &user_path(&id),
     })
+}
+
+/// `POST /admin/users/{id}/delete`: forgets the person; `GET` asks only.
+///
+/// # Errors
+/// As [`disable_user`].
+pub async fn erase_user(RowId(id): RowId, request: ActRequest<Admin>) -> Result<Response, AppError> {
+    let user = request.user(&id).await?;
+    if request.is_confirmed() {
+        return request.run(Act::Erase { user_id: id.clone() }, "/admin/users").await;
+    }
+    let mut conn = request.state.db.conn().await?;
+    let found = Inventory::of(&mut conn, &id).await?;
+    drop(conn);
+    let consequences = what_goes(&found, &id, request.state.config.sync.create_new_users);
+    request.confirm(&Question {
+        title: "Erase this user?",
+        target: target(&user),
+        lists: &[],
+        consequences: &consequences.iter().map(String::as_str).collect::<Vec<_>>(),
+        action: &format!("/admin/users/{id}/delete"),
+        fields: &[],
+        button: "Erase",
+        cancel: &user_path(&id),
+    })
+}
+
+/// The dry run of an erasure.
+fn what_goes(found: &Inventory, user_id: &str, may_come_back: bool) -> Vec<String> {
+    let counted = |count: usize, one: &str, many: &str| match count {
+        1 => format!("1 {one}"),
+        _ => format!("{count} {many}"),
+    };
+    let photo = if found.has_photo { "their photo" } else { "no photo" };
+    vec![
+        "Their profile, their claims and their place in the search are deleted.".to_owned(),
+        format!(
+            "So are {}, {}, {}, {}, {} and {} from Microsoft Graph.",
+            counted(found.sessions, "session", "sessions"),
+            counted(found.grants, "token", "tokens"),
+            counted(found.groups, "group membership", "group memberships"),
+            counted(found.roles, "role", "roles"),
+            photo,
+            counted(found.graph_parts, "other record", "other records"),
+        ),
+        format!(
+            "The audit log keeps {} about them and replaces their name and address with {}.",
+            counted(found.events, "event", "events"),
+            erasure::pseudonym(user_id),
+        ),
+        match may_come_back {
+            true => "This cannot be undone. If they sign in again, they start over as a new user.",
+            false => "This cannot be undone.",
+        }
+        .to_owned(),
+    ]
 }
 
 /// `POST /admin/users/{id}/enable`.

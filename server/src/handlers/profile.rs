@@ -1,5 +1,6 @@
-//! One's own profile: the photo, ending one's sessions.
+//! One's own profile: the photo, what is stored about oneself, ending one's sessions.
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -8,7 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use super::sign_out::{SIGNED_OUT_PATH, leave};
 use super::{RowId, redirect_with};
-use crate::access::SignedIn;
+use crate::access::{SessionGuard as _, SignedIn};
 use crate::acts::{self, Act, ActResult};
 use crate::cookies::Notice;
 use crate::crypto::digest;
@@ -16,6 +17,7 @@ use crate::error::AppError;
 use crate::handlers::act_request::ActRequest;
 use crate::models::GraphCache;
 use crate::state::AppState;
+use crate::user_data;
 
 /// `GET /profile/photo`: the cached photo, an image and nothing else (G-04).
 ///
@@ -37,6 +39,20 @@ pub async fn photo(
         return Ok((StatusCode::NOT_MODIFIED, common).into_response());
     }
     Ok((common, [(header::CONTENT_TYPE, content_type)], photo.body).into_response())
+}
+
+/// `GET /profile/data`: everything that is stored about oneself, as a file.
+///
+/// # Errors
+/// 503 when the database does not answer.
+pub async fn data(viewer: SignedIn, State(state): State<AppState>) -> Result<Response, AppError> {
+    let user_id = viewer.0.user.id.clone();
+    acts::record(&state, viewer.by(), "user.data_downloaded", Some(&user_id), Vec::new()).await?;
+    let mut conn = state.db.conn().await?;
+    let data = user_data::stored_about(&mut conn, viewer.0.user, state.live_at()).await?;
+    drop(conn);
+    let disposition = format!("attachment; filename=\"my-data-{}.json\"", state.shared_now().date());
+    Ok(([(header::CONTENT_DISPOSITION, disposition)], Json(data)).into_response())
 }
 
 /// `POST /profile/sessions/{id}/end`: one of one's own.

@@ -87,6 +87,14 @@ impl GraphCache {
             .await
     }
 
+    /// Deletes all parts.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn delete_by_user(conn: &mut DbConn, user_id: &str) -> QueryResult<usize> {
+        diesel::delete(graph_cache::table.filter(graph_cache::user_id.eq(user_id))).execute(conn).await
+    }
+
     /// Whether it is told in words: all but the photo.
     #[must_use]
     pub fn is_text(&self) -> bool {

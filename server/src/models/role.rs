@@ -6,7 +6,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use diesel::sql_types::{Text, Timestamp};
 
-use crate::db::schema::{user_roles, users};
+use crate::db::schema::{role_mappings, user_roles, users};
 use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// Where a role comes from.
@@ -67,6 +67,22 @@ impl UserRole {
     pub async fn list_names(conn: &mut DbConn) -> QueryResult<Vec<String>> {
         user_roles::table.select(user_roles::role).distinct().order(user_roles::role).load(conn).await
     }
+}
+
+/// Puts `text` for whoever granted roles and added mappings under one of `names`. Run it in a transaction.
+///
+/// # Errors
+/// From the database.
+pub async fn forget_granter(conn: &mut DbConn, names: &[String], text: &str) -> QueryResult<()> {
+    diesel::update(user_roles::table.filter(user_roles::granted_by.eq_any(names)))
+        .set(user_roles::granted_by.eq(text))
+        .execute(conn)
+        .await?;
+    diesel::update(role_mappings::table.filter(role_mappings::created_by.eq_any(names)))
+        .set(role_mappings::created_by.eq(text))
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Grants `role` from `source`, in the name of `by`; says whether it is new. Run it in a transaction.

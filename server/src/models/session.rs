@@ -220,6 +220,14 @@ impl SessionRecord {
             .await
     }
 
+    /// How many sessions a user has, those past their time as well.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn count_by_user(conn: &mut DbConn, user_id: &str) -> QueryResult<i64> {
+        sessions::table.filter(sessions::user_id.eq(user_id)).count().get_result(conn).await
+    }
+
     /// How many sessions are live.
     ///
     /// # Errors

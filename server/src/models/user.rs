@@ -10,6 +10,7 @@ use super::session::is_live;
 use super::{Cursor, LiveAt, user_search};
 use crate::db::schema::{sessions, user_roles, users};
 use crate::db::{Backend, DbConn, Prepare, RunQueryDsl, StoredTime};
+use crate::user_sync::ADMIN;
 
 /// A user, as stored.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
@@ -330,6 +331,60 @@ impl User {
         Ok(())
     }
 
+    /// Deletes the user, and what is stored about them with it; says whether there was one.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn delete(conn: &mut DbConn, id: &str) -> QueryResult<bool> {
+        Ok(diesel::delete(users::table.find(id)).execute(conn).await? > 0)
+    }
+
+    /// Lets no sign-in of the user come between, until the transaction ends. SQLite has one writer in any case.
+    ///
+    /// # Errors
+    /// From the database.
+    #[cfg(feature = "postgres")]
+    pub async fn lock(conn: &mut DbConn, id: &str) -> QueryResult<()> {
+        users::table.find(id).select(users::id).for_update().load::<String>(conn).await?;
+        Ok(())
+    }
+
+    /// Lets no sign-in of the user come between, until the transaction ends. SQLite has one writer in any case.
+    ///
+    /// # Errors
+    /// None.
+    #[cfg(feature = "sqlite")]
+    #[expect(clippy::unused_async, reason = "PostgreSQL's waits for the database")]
+    pub async fn lock(_conn: &mut DbConn, _id: &str) -> QueryResult<()> {
+        Ok(())
+    }
+
+    /// Up to `limit` users who have not been here since `since`, the longest away first. Active administrators are none
+    /// of them: an account for emergencies sleeps for years.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn list_unseen(conn: &mut DbConn, since: NaiveDateTime, limit: i64) -> QueryResult<Vec<Self>> {
+        unseen(since).order((users::last_sign_in_at, users::id)).limit(limit).select(Self::as_select()).load(conn).await
+    }
+
+    /// How many those of [`Self::list_unseen`] are without its limit.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn count_unseen(conn: &mut DbConn, since: NaiveDateTime) -> QueryResult<i64> {
+        unseen(since).count().get_result(conn).await
+    }
+
+    /// Whether the user with this id is one of [`Self::list_unseen`].
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn is_unseen(conn: &mut DbConn, id: &str, since: NaiveDateTime) -> QueryResult<bool> {
+        let count: i64 = unseen(since).filter(users::id.eq(id.to_owned())).count().get_result(conn).await?;
+        Ok(count > 0)
+    }
+
     /// How many active users hold `role`, other than the user `except`.
     ///
     /// # Errors
@@ -474,6 +529,27 @@ pub(super) fn told_by(pattern: String) -> Box<dyn BoxableExpression<users::table
             .or(users::name_fold.like(like.1).escape('\\'))
             .or(users::email_fold.like(like.2).escape('\\')),
     )
+}
+
+fn unseen(since: NaiveDateTime) -> UserQuery<'static> {
+    let seen = sessions::table.filter(sessions::last_seen_at.ge(since)).select(sessions::user_id);
+    let admins = user_roles::table.filter(user_roles::role.eq(ADMIN)).select(user_roles::user_id);
+    users::table
+        .filter(users::last_sign_in_at.lt(since))
+        .filter(users::id.ne_all(seen))
+        .filter(users::status.ne("active").or(users::id.ne_all(admins)))
+        .into_boxed()
+}
+
+/// Whether somebody's user name, name or address is `text`, in any case.
+///
+/// # Errors
+/// From the database.
+pub async fn is_known_as(conn: &mut DbConn, text: &str) -> QueryResult<bool> {
+    let text = text.to_lowercase();
+    let is_theirs = users::upn_fold.eq(&text).or(users::name_fold.eq(&text)).or(users::email_fold.eq(&text));
+    let count: i64 = users::table.filter(is_theirs).count().get_result(conn).await?;
+    Ok(count > 0)
 }
 
 /// Makes `%` and `_` mean themselves in a `LIKE` pattern.

@@ -5,13 +5,14 @@ use leptos::prelude::*;
 use crate::backend::backend;
 use crate::components::empty::none_yet;
 use crate::components::error::loaded;
+use crate::components::facts::person;
 use crate::components::form::Act;
 use crate::components::layout::{Document, admin_page};
-use crate::components::status::{Tone, status};
+use crate::components::status::{Tone, status, user_status};
 use crate::components::table::{headers, table};
 use crate::components::time::Now;
 use crate::format::thousands;
-use crate::model::{DirectoryRow, Examination, FindingLevel, FindingRow, Health, HealthCheck, JobRow};
+use crate::model::{DirectoryRow, ErasureDryRun, Examination, FindingLevel, FindingRow, Health, HealthCheck, JobRow};
 
 /// The checks, those that failed first, what all of them found when they were run last, and the background jobs.
 pub(crate) async fn page() -> Document {
@@ -24,7 +25,7 @@ pub(crate) async fn page() -> Document {
 }
 
 fn content(health: Health) -> AnyView {
-    let Health { mut checks, examination, is_being_examined, jobs, directory } = health;
+    let Health { mut checks, examination, is_being_examined, jobs, directory, erasure } = health;
     checks.sort_by_key(|check| check.ok);
     let is_well = checks.iter().all(|check| check.ok)
         && jobs.iter().all(|job| job.error.is_empty())
@@ -40,6 +41,7 @@ fn content(health: Health) -> AnyView {
         <ul class="checks">{rows}</ul>
         {examination_section(examination, is_being_examined)}
         {(!directory.is_empty()).then(|| directory_section(directory))}
+        {erasure.map(erasure_section)}
         {jobs_section(jobs)}
     }
     .into_any()
@@ -169,6 +171,40 @@ fn directory_row(row: DirectoryRow, now: Now) -> AnyView {
             <td>{row.duration}</td>
             <td>{now.ago(&row.next_run)}</td>
         </tr>
+    }
+    .into_any()
+}
+
+/// The dry run: nobody is gone yet, and whoever signs in until then stays.
+fn erasure_section(dry_run: ErasureDryRun) -> AnyView {
+    let now = Now::from_page();
+    let words = match dry_run.count {
+        0 => "The next run erases nobody.".to_owned(),
+        1 => "The next run erases 1 user, unless they sign in before.".to_owned(),
+        count => format!("The next run erases {} users, unless they sign in before.", thousands(count)),
+    };
+    let more = dry_run.count.saturating_sub(dry_run.users.len() as u64);
+    let rows = dry_run.users.into_iter().map(|user| {
+        let name = if user.name.is_empty() { &user.upn } else { &user.name };
+        view! {
+            <tr>
+                <th scope="row">{person(&user.id, name)}<div class="muted">{user.upn.clone()}</div></th>
+                <td>{user_status(user.status)}</td>
+                <td>{now.ago(&user.last_sign_in)}</td>
+            </tr>
+        }
+    });
+    let rows = rows.collect_view().into_any();
+    let list =
+        (dry_run.count > 0).then(|| table("Users to be erased", headers(&["User", "Status", "Last sign-in"]), rows));
+    let more = (more > 0).then(|| view! { <p class="panel-note">{format!("and {} more", thousands(more))}</p> });
+    view! {
+        <section class="panel">
+            <h2>"Erasure of inactive users"</h2>
+            <p class="panel-note">{words}" "<code>"ERASE_USERS_AFTER"</code>" says after how long. Active administrators stay."</p>
+            {list}
+            {more}
+        </section>
     }
     .into_any()
 }

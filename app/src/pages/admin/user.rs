@@ -105,7 +105,7 @@ fn heading(user: &UserDetail) -> AnyView {
     .into_any()
 }
 
-/// What would lock the viewer out is not offered: nobody disables or signs out themselves here.
+/// What would lock the viewer out is not offered: nobody disables, erases or signs out themselves here.
 fn acts(user: &UserDetail) -> AnyView {
     if user.is_self {
         return view! { <p class="acts muted">"Your own account: see "<a href="/profile">"your profile"</a>"."</p> }
@@ -119,7 +119,8 @@ fn acts(user: &UserDetail) -> AnyView {
         }
         UserStatus::Disabled => Act::new(path("enable"), "Enable").on(known_as(user)),
     };
-    view! { <div class="acts">{sign_out.view()}{switch.view()}</div> }.into_any()
+    let erase = Act::new(path("delete"), "Erase").on(known_as(user)).destructive();
+    view! { <div class="acts">{sign_out.view()}{switch.view()}{erase.view()}</div> }.into_any()
 }
 
 /// A part of the page with an address of its own.

@@ -37,6 +37,7 @@ const ACTS: &[Row] = &[
     row("/admin/health/examine", &[], "health.examined"),
     row("/admin/users/bulk", &[("action", "disable"), ("id", "{user}")], "user.disabled"),
     row("/admin/users/bulk", &[("action", "enable"), ("id", "{user}")], "user.enabled"),
+    row("/admin/users/{user}/delete", &[], "user.erased"),
 ];
 
 /// What acts are done to.
@@ -154,7 +155,7 @@ async fn t_14_nobody_does_to_oneself_what_would_lock_oneself_out() {
     app.settle().await;
     let target = Target::of(&app, "admin@contoso.example").await;
     let csrf = csrf(&admin).await;
-    let is_locking = |act: &&Row| act.event == "user.disabled" || act.event == "role.revoked";
+    let is_locking = |act: &&Row| ["user.disabled", "role.revoked", "user.erased"].contains(&act.event);
     // One is the last administrator, then one of two.
     for has_other in [false, true] {
         if has_other {

@@ -15,6 +15,7 @@ mod crawl;
 mod database;
 mod directory_sync;
 mod documentation;
+mod erasure;
 mod errors;
 mod exports;
 mod exposure;

@@ -66,7 +66,12 @@ async fn v_7_5_3_a_role_change_with_an_old_sign_in_asks_for_a_fresh_one_and_lose
 async fn v_7_5_3_disabling_and_revoking_need_it_too_and_other_acts_do_not() {
     let (app, admin, path) = with_old_sign_in(&[]).await;
     let revoke = [("role", "admin"), ("action", "revoke"), ("confirm", "yes")];
-    for (act, fields) in [("disable", &[("confirm", "yes")][..]), ("disable", &[]), ("roles", &revoke)] {
+    for (act, fields) in [
+        ("disable", &[("confirm", "yes")][..]),
+        ("disable", &[]),
+        ("delete", &[("confirm", "yes")]),
+        ("roles", &revoke),
+    ] {
         let answer = post(&admin, &format!("{path}/{act}"), fields).await;
         assert!(answer.location_path().contains("max_age=600"), "{act}: {}", answer.location_path());
     }
