@@ -219,6 +219,8 @@ pub struct UserDetail {
     pub grantable_roles: Vec<String>,
     /// Groups.
     pub groups: Vec<GroupRow>,
+    /// `Some` when the groups could not be read last time.
+    pub kept_groups: Option<KeptGroups>,
     /// Live sessions.
     pub sessions: Vec<SessionRow>,
     /// Grants.
@@ -242,6 +244,15 @@ pub struct RoleGrant {
     pub granted_by: String,
     /// When it was granted here.
     pub granted_at: Timestamp,
+}
+
+/// Groups that could not be read and stay as they were.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeptGroups {
+    /// When they were read last; empty when nothing is kept.
+    pub since: Timestamp,
+    /// Until when they stay, if they cannot be read; empty when nothing is kept.
+    pub until: Timestamp,
 }
 
 /// A group.
@@ -478,6 +489,8 @@ pub struct Profile {
     pub roles: Vec<RoleGrant>,
     /// Groups.
     pub groups: Vec<GroupRow>,
+    /// `Some` when the groups could not be read last time.
+    pub kept_groups: Option<KeptGroups>,
     /// Own sessions.
     pub sessions: Vec<SessionRow>,
     /// Own grants.

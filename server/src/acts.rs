@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::db::{DbConn, DbError, to_end};
+use crate::db::{DbConn, DbError, lock, to_end};
 use crate::erasure;
 use crate::models::{
     Grant, GraphCache, LiveAt, NewAuditEvent, RoleSource, SessionRecord, User, UserRole, changed_from, grant_role,
@@ -221,29 +221,15 @@ pub async fn begin(state: &AppState, conn: &mut DbConn, by: &By) -> Result<(), A
     by.still_may(conn, state.live_at()).await
 }
 
-/// Makes transactions that take roles or status from people wait for each other, until their end. Take it before any
-/// row, so that nobody waits in a circle.
+/// Makes transactions that take roles or status from people wait for each other, until their end.
+///
+/// Syncs, which may take roles as well, wait for them, and they for syncs. Take it before any row, so that nobody waits
+/// in a circle.
 ///
 /// # Errors
 /// From the database.
-#[cfg(feature = "postgres")]
 pub async fn lock(conn: &mut DbConn) -> Result<(), DbError> {
-    use crate::db::RunQueryDsl as _;
-
-    /// The number after that of the migrations.
-    const LOCK: i64 = 3_687_278_278_338;
-
-    diesel::sql_query(format!("SELECT pg_advisory_xact_lock({LOCK})")).execute(conn).await?;
-    Ok(())
-}
-
-/// There is nothing to do: SQLite has one write transaction at a time.
-///
-/// # Errors
-/// None.
-#[cfg(feature = "sqlite")]
-pub async fn lock(_conn: &mut DbConn) -> Result<(), DbError> {
-    Ok(())
+    Ok(lock::role_rules(conn).await?)
 }
 
 /// Does it, in one transaction that runs to its end even if the caller goes away.

@@ -11,11 +11,11 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
 
 use self::rows::{
     EVENTS, claim_facts, directory_row, event_row, examination, grant_row, graph_profile, group_rows, job_row,
-    mapping_row, provider_facts, reasons, role_grants, roles_of_group, setting_mapping_row, unsigned, user_row,
-    user_type,
+    kept_groups, mapping_row, provider_facts, reasons, role_grants, roles_of_group, setting_mapping_row, unsigned,
+    user_row, user_type,
 };
 use crate::acts::known_roles;
-use crate::config::{ProviderKind, RoleRule, admin_center};
+use crate::config::{Condition, ProviderKind, admin_center};
 use crate::consent::{self, READ_MANAGER};
 use crate::counts::Remembered;
 use crate::db::{Conn, DbError};
@@ -25,8 +25,8 @@ use crate::erasure;
 use crate::graph_sync::{self, rfc3339};
 use crate::handlers::health;
 use crate::models::{
-    AuditEvent, AuditFilter, Cursor, Grant, GrantFilter, GraphCache, Group, RoleMapping, SessionRecord, User,
-    UserFilter, UserRole, is_id, list_app_roles,
+    AuditEvent, AuditFilter, Cursor, Grant, GrantFilter, GraphCache, Group, RoleMapping, RoleReason, SessionRecord,
+    User, UserFilter, UserRole, is_id,
 };
 use crate::role_mappings;
 use crate::state::AppState;
@@ -104,7 +104,6 @@ impl ServerBackend {
         let sessions = SessionRecord::list_by_user(&mut conn, &user.id, self.state.live_at()).await?;
         let grants = Grant::list_by_user(&mut conn, &user.id).await?;
         let groups = Group::list_by_user(&mut conn, &user.id).await?;
-        let rules = role_mappings::rules(&self.state, &mut conn).await?;
         Ok(Profile {
             upn: user.upn.clone(),
             name: user.name().to_owned(),
@@ -115,8 +114,9 @@ impl ServerBackend {
             realm: user.realm.clone(),
             subject: user.subject.clone(),
             synced_at: rfc3339(user.synced_at),
-            roles: self.role_grants(&mut conn, &rules, user, &groups).await?,
+            roles: role_grants_of(&mut conn, user, &groups).await?,
             groups: group_rows(groups),
+            kept_groups: kept_groups(&self.state.config.sync, user),
             sessions: sessions.iter().map(|session| self.session_row(session, user)).collect(),
             grants: grants.iter().map(|grant| grant_row(grant, user)).collect(),
             graph: graph_profile(&graph, consent::missing(&self.state, &grants, READ_MANAGER)),
@@ -177,7 +177,8 @@ impl ServerBackend {
             directory_url: directory_url(&self.state, &user),
             provider_facts: provider_facts(&user),
             synced_at: rfc3339(user.synced_at),
-            roles: self.role_grants(&mut conn, &rules, &user, &groups).await?,
+            roles: role_grants_of(&mut conn, &user, &groups).await?,
+            kept_groups: kept_groups(&self.state.config.sync, &user),
             grantable_roles: role_mappings::grantable_roles(&rules).into_iter().collect(),
             groups: group_rows(groups),
             sessions: sessions.iter().map(|session| self.session_row(session, &user)).collect(),
@@ -252,7 +253,7 @@ impl ServerBackend {
         let added = RoleMapping::list(&mut conn).await?;
         let rules = role_mappings::rules_with(&self.state, &added);
         let to_row = |(group, members): (Group, i64)| GroupRow {
-            roles: roles_of_group(&rules, &group.object_id),
+            roles: roles_of_group(&rules, &group),
             object_id: group.object_id,
             name: group.name,
             members: unsigned(members),
@@ -269,28 +270,13 @@ impl ServerBackend {
         let of_setting = self.state.config.sync.role_mapping.iter().map(setting_mapping_row);
         let mut rows: Vec<MappingRow> = of_setting.collect();
         rows.extend(added.into_iter().map(mapping_row));
-        let values = rows.iter().map(|row| row.value.to_lowercase()).collect();
-        let names = Group::list_names(conn, values).await?;
+        let condition = |row: &MappingRow| row.value.parse::<Condition>().ok();
+        let group = |row: &MappingRow| condition(row).filter(Condition::is_group).map(|group| group.value());
+        let names = Group::list_names(conn, rows.iter().filter_map(group).collect()).await?;
         for row in &mut rows {
-            row.name = names.get(&row.value.to_lowercase()).cloned().unwrap_or_default();
+            row.name = group(row).and_then(|group| names.get(&group).cloned()).unwrap_or_default();
         }
         Ok(rows)
-    }
-
-    /// The roles of a user, each with why: those of `rules` that fit their groups and app roles.
-    async fn role_grants(
-        &self,
-        conn: &mut Conn,
-        rules: &[RoleRule],
-        user: &User,
-        groups: &[Group],
-    ) -> Answer<Vec<RoleGrant>> {
-        let app_roles = list_app_roles(conn, &user.id).await?;
-        let mut grants = role_grants(UserRole::list_by_user(conn, &user.id).await?);
-        for grant in grants.iter_mut().filter(|grant| grant.from_provider) {
-            grant.provider_reasons = reasons(rules, &grant.role, groups, &app_roles);
-        }
-        Ok(grants)
     }
 
     async fn grant_list(&self, state: Option<GrantState>, after: Option<String>) -> Answer<Listing<GrantRow>> {
@@ -394,6 +380,16 @@ impl Backend for ServerBackend {
 }
 
 /// Counts and remembers.
+/// The roles of a user, each with why.
+async fn role_grants_of(conn: &mut Conn, user: &User, groups: &[Group]) -> Answer<Vec<RoleGrant>> {
+    let held = RoleReason::list_by_user(conn, &user.id).await?;
+    let mut grants = role_grants(UserRole::list_by_user(conn, &user.id).await?);
+    for grant in grants.iter_mut().filter(|grant| grant.from_provider) {
+        grant.provider_reasons = reasons(&held, &grant.role, groups);
+    }
+    Ok(grants)
+}
+
 async fn count_users_now(state: &AppState, filter: UserFilter) -> Result<Option<u64>, DbError> {
     let now = state.shared_now();
     let mut conn = state.db.conn().await?;

@@ -16,6 +16,7 @@ pub mod problems;
 mod provider;
 mod reader;
 pub mod reference;
+mod rule;
 pub mod settings;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -33,6 +34,7 @@ use url::Url;
 pub use self::build::{Build, Database, Tenancy};
 pub use self::dotenv::Environment;
 pub use self::problems::{Problem, Problems};
+pub use self::rule::{Condition, Holdings, RoleRule, RuleError, fold};
 pub use self::settings::Settings;
 pub(crate) use self::urls::{admin_center, is_loopback};
 use crate::crypto::KeyRing;
@@ -210,6 +212,18 @@ pub enum ProviderKind {
     },
 }
 
+impl ProviderKind {
+    /// The tenants whose people may sign in; none with another provider than Entra.
+    #[must_use]
+    pub fn tenants(&self) -> Vec<String> {
+        match self {
+            Self::Entra { tenant: Tenant::Single(tenant), .. } => vec![tenant.clone()],
+            Self::Entra { tenant: Tenant::Multi { allowed, .. }, .. } => allowed.clone(),
+            Self::Generic { .. } => Vec::new(),
+        }
+    }
+}
+
 /// Which Entra tenants may sign in: `ENTRA_TENANT_ID`, `ENTRA_ALLOWED_TENANTS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tenant {
@@ -283,6 +297,8 @@ pub struct ApiConfig {
     pub audiences: Vec<String>,
     /// `API_SCOPE`: what a person's token must allow, without the audience in front.
     pub scope: String,
+    /// `API_CROSS_TENANT_APPS`: programs that read people of every tenant, as (tenant, client id).
+    pub cross_tenant_apps: Vec<(String, String)>,
 }
 
 /// Lifetimes of a session.
@@ -338,9 +354,13 @@ pub struct SyncConfig {
     pub boolean_claim_mapping: Vec<(BooleanColumn, String)>,
     /// `GROUPS_CLAIM`; empty reads no groups.
     pub groups_claim: String,
+    /// `GROUPS_CLAIM_EMITTED`: whether a token without that claim is of somebody in no group.
+    pub groups_claim_emitted: bool,
+    /// `GROUPS_KEEP_FOR`: how long groups that cannot be read stay as they were.
+    pub groups_keep_for: Duration,
     /// `MIRROR_GROUPS`: whether groups are kept in the database.
     pub mirror_groups: bool,
-    /// `ROLE_MAPPING`: group object id or app role (compared without case), and the role it gives.
+    /// `ROLE_MAPPING`: which groups and app roles give which roles.
     pub role_mapping: Vec<RoleRule>,
     /// `ADMIN_USERS`: identities granted `admin` at sign-in.
     pub admin_users: Vec<IdentityKey>,
@@ -368,29 +388,6 @@ pub enum TextColumn {
 pub enum BooleanColumn {
     /// `is_external`: people from outside the organisation, besides guests.
     IsExternal,
-}
-
-/// Whether a role can be called so: lower-case letters, digits, `-` and `_`.
-#[must_use]
-pub fn is_role_name(text: &str) -> bool {
-    parse::role_name(text).is_ok()
-}
-
-/// `ROLE_MAPPING`: who holds this group or app role holds that role here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoleRule {
-    /// A group's object id, or the value of an app role.
-    pub value: String,
-    /// The role it gives, lower case: `admin`.
-    pub role: String,
-}
-
-impl RoleRule {
-    /// Whether its value can be a group's object id only; app roles have names.
-    #[must_use]
-    pub fn is_group(&self) -> bool {
-        uuid::Uuid::parse_str(&self.value).is_ok()
-    }
 }
 
 /// Who somebody is: (tenant id, object id), or (issuer, subject) with another provider.

@@ -110,8 +110,8 @@ notices! {
     MappingAdded = "mapping-added", Success, "The mapping is saved, and everybody it concerns has the role.";
     /// After a mapping was removed.
     MappingRemoved = "mapping-removed", Success, "The mapping is removed, and the role is taken from everybody who had it by this alone.";
-    /// A mapping without a value, or to something that is no role.
-    MappingInvalid = "mapping-invalid", Error, "A mapping needs a group's object id or an app role, and a role of lower-case letters, digits, - and _.";
+    /// A mapping that is no rule.
+    MappingInvalid = "mapping-invalid", Error, "A mapping needs a group's object ID (a GUID), an app role, group: and a group, or approle: and an app role; in front of it one tenant ID and /, if at all; and a role of lower-case letters, digits, - and _.";
     /// The setting's own mappings are not changed here.
     MappingOfSetting = "mapping-of-setting", Error, "This mapping comes from the setting ROLE_MAPPING and can be changed there only.";
     /// After a round of the directory sync was let through.

@@ -8,6 +8,7 @@
 //!   a transaction dropped half-way would return its connection to the pool still open.
 
 mod clock;
+pub mod lock;
 pub mod migrate;
 mod pool;
 mod prepared;
@@ -25,7 +26,7 @@ pub use pool::{Conn, Database};
 pub use prepared::{Prepare, Prepared};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{RunQueryDsl, immediate_transaction};
-pub use stored_time::StoredTime;
+pub use stored_time::{StoredTime, StoredTimeOrNull};
 
 /// How queries are run.
 #[cfg(feature = "postgres")]

@@ -20,7 +20,9 @@ use crate::config::{ClientCredential, ProviderKind, Tenant};
 use crate::db::migrate;
 use crate::graph::GraphError;
 use crate::handlers::auth::CALLBACK_PATH;
+use crate::models::Group;
 use crate::oidc::{OidcError, RedirectUriAnswer};
+use crate::role_mappings;
 use crate::state::AppState;
 
 /// A clock that differs by more than this is worth a word, long before it refuses anybody.
@@ -76,6 +78,7 @@ impl Finding {
 /// Checks everything. Where one check needs what another found missing, it is left out.
 pub async fn examine(state: &AppState) -> Vec<Finding> {
     let mut findings = vec![database(state).await, cookies(state), scopes(state)];
+    findings.extend(groups(state).await);
     match state.oidc.examine_metadata().await {
         Ok(issuer) => {
             findings.push(Finding::ok("discovery", format!("metadata and keys of {issuer}")));
@@ -129,6 +132,42 @@ fn scopes(state: &AppState) -> Finding {
         true => Finding::ok("scopes", asked.join(" ")),
         false => Finding::warning("scopes", format!("without {}", missing.join(", ")), "Add them to ENTRA_SCOPES."),
     }
+}
+
+/// Where groups come from, and rules that cannot give anybody a role; `None` when the database does not tell the rules.
+async fn groups(state: &AppState) -> Option<Finding> {
+    const CHECK: &str = "groups";
+    let mut conn = state.db.conn().await.ok()?;
+    let rules = role_mappings::rules(state, &mut conn).await.ok()?;
+    let (by_group, by_app_role): (Vec<_>, Vec<_>) = rules.iter().partition(|rule| rule.condition.is_group());
+    let values = by_app_role.iter().map(|rule| rule.condition.value()).collect();
+    if let Some(name) = Group::first_known(&mut conn, values).await.ok()? {
+        let detail = format!("a rule is about the app role {name}, and a group of that name is known");
+        return Some(Finding::warning(CHECK, detail, format!("If the group is meant, write group:{name}.")));
+    }
+    let sync = &state.config.sync;
+    let claim = &sync.groups_claim;
+    if claim.is_empty() {
+        return Some(match by_group.first() {
+            Some(rule) => {
+                let detail = format!("GROUPS_CLAIM is off, so that {rule} gives nobody a role");
+                Finding::warning(CHECK, detail, "Set GROUPS_CLAIM to the claim that lists groups, or drop the rule.")
+            }
+            None => Finding::ok(CHECK, "none are read"),
+        });
+    }
+    let without = match (state.graph.is_some(), sync.groups_claim_emitted) {
+        (true, _) => "without it Microsoft Graph is asked",
+        (false, true) => "without it somebody is in no group (GROUPS_CLAIM_EMITTED)",
+        (false, false) => "without it they stay as they were for GROUPS_KEEP_FOR",
+    };
+    let detail = format!("from the claim {claim}; {without}");
+    if by_group.is_empty() || state.graph.is_some() || sync.groups_claim_emitted {
+        return Some(Finding::ok(CHECK, detail));
+    }
+    let advice = "Let the registration emit the claim in every token and set GROUPS_CLAIM_EMITTED=true: until then \
+        somebody who has left their last group keeps its roles for a while.";
+    Some(Finding::warning(CHECK, detail, advice))
 }
 
 async fn clock(state: &AppState) -> Finding {

@@ -270,6 +270,7 @@ mod tests {
                 "idtyp",
                 "Users.Read.All",
                 "AuditLog.Read.All",
+                "GROUPS_CLAIM_EMITTED",
             ] {
                 assert!(text.contains(needed), "{format:?} lacks {needed}");
             }

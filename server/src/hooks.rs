@@ -26,7 +26,7 @@ pub trait SyncHooks: Send + Sync + 'static {
         Ok(())
     }
 
-    /// The groups of somebody who was known here are others than before.
+    /// The groups of somebody who was known here are others than before, by a sign-in or a refresh of their tokens.
     async fn groups_changed(&self, _state: &AppState, _user: &User, _changes: &GroupChanges) -> Result<(), HookError> {
         Ok(())
     }
@@ -47,11 +47,19 @@ struct NoHooks;
 
 impl SyncHooks for NoHooks {}
 
+/// What brought a sync about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Occasion {
+    FirstSignIn,
+    SignIn,
+    Refresh,
+}
+
 /// A sync that came to its end.
 #[derive(Clone, Debug)]
 pub(crate) struct Synced {
     pub(crate) user: User,
-    pub(crate) created: bool,
+    pub(crate) occasion: Occasion,
     pub(crate) groups: GroupChanges,
 }
 
@@ -60,8 +68,8 @@ pub(crate) fn spawn(state: &AppState, synced: Synced) {
     let state = state.clone();
     let tasks = state.tasks.clone();
     tasks.spawn(async move {
-        let Synced { user, created, groups } = synced;
-        if created {
+        let Synced { user, occasion, groups } = synced;
+        if occasion == Occasion::FirstSignIn {
             run(
                 "user_created",
                 &state,
@@ -74,6 +82,9 @@ pub(crate) fn spawn(state: &AppState, synced: Synced) {
                 hooks.groups_changed(&state, &user, &groups).await
             })
             .await;
+        }
+        if occasion == Occasion::Refresh {
+            return;
         }
         run("signed_in", &state, &user, |hooks, state, user| async move { hooks.signed_in(&state, &user).await }).await;
     });

@@ -73,6 +73,11 @@ fn all() -> Vec<Job> {
         Job::new("grant-purge", "Grants that nobody uses", PURGE_EVERY, |state| async move {
             Ok(counted(purge::idle_grants(&state).await?, "forgotten"))
         }),
+        Job::new("groups-lapse", "Groups that could not be read for long", PURGE_EVERY, |state| async move {
+            let lapsed = crate::user_sync::lapse_groups(&state).await;
+            let lapsed = lapsed.map_err(|error| JobError::new(error.to_string()))?;
+            Ok(counted(lapsed, "lapsed"))
+        }),
         Job::new("warm-up", "The provider's metadata and keys", WARM_UP_EVERY, |state| async move {
             let known = state.oidc.warm_up().await.map(|()| "known".to_owned());
             known.map_err(|error| JobError::new(format!("The provider cannot be reached: {}", error.reason())))

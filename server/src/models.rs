@@ -18,6 +18,7 @@ mod graph_cache;
 mod group;
 mod role;
 mod role_mapping;
+mod role_rule;
 mod session;
 mod used_transaction;
 mod user;
@@ -28,11 +29,13 @@ pub use cursor::Cursor;
 pub use directory_sync::{DirectorySync, SyncOutcome as DirectorySyncOutcome};
 pub use grant::{Grant, GrantFailure, GrantFilter, NewGrant, RefreshedGrant};
 pub use graph_cache::GraphCache;
-pub use group::{Group, set_memberships};
+pub use group::{Group, delete_memberships, set_memberships};
 pub use role::{
-    RoleSource, UserRole, forget_granter, grant_role, revoke_role, set_provider_role_of_many, set_provider_roles,
+    RoleSource, UserRole, forget_granter, grant_role, list_granted_by, revoke_granted_by, revoke_role,
+    set_provider_role_of_many, set_provider_roles,
 };
-pub use role_mapping::{RoleMapping, list_app_roles, list_holders, list_role_holders, set_app_roles};
+pub use role_mapping::{RoleMapping, list_app_roles, list_role_holders, set_app_roles};
+pub use role_rule::{RoleReason, delete_other_reasons, insert_reasons, list_unreasoned, set_role_reasons};
 pub use session::{EndedAtProvider, LiveAt, NewSession, SessionRecord};
 pub use used_transaction::UsedTransaction;
 pub use user::{NewUser, User, UserFilter, UserQuery, UserWindow, is_known_as};

@@ -53,7 +53,7 @@ pub use self::flow::SignIn;
 pub use self::logout::{EndSession, LogoutToken};
 pub use self::provider_error::ProviderError;
 pub(crate) use self::provider_error::claims_challenge;
-pub use self::refresh::{RefreshError, RefreshRequest};
+pub use self::refresh::{RefreshError, RefreshRequest, Renewed};
 pub use self::status::{Failure, ProviderStatus, SourceStatus};
 pub use self::tokens::{TokenSet, TokenSetError};
 pub use self::transaction::{TRANSACTION_LIFETIME, Transaction};

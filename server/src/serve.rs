@@ -15,6 +15,7 @@ use crate::db::{DbError, migrate};
 use crate::jobs;
 use crate::metrics;
 use crate::models::AuditEvent;
+use crate::role_mappings;
 use crate::router;
 use crate::state::{AppState, BuildError};
 
@@ -96,6 +97,7 @@ pub fn build_for_command(settings: &Settings, environment: &Environment) -> Resu
 pub async fn serve(state: AppState, dev: Option<DevSignIn>) -> Result<(), ServeError> {
     migrate_when_there(&state).await?;
     keep_audit_events(&state).await?;
+    role_mappings::reconcile_at_start(&state).await?;
     let address = state.config.bind_addr;
     let io = |source| ServeError::Io { what: format!("listening on {address} (BIND_ADDR)"), source };
     let listener = TcpListener::bind(address).await.map_err(io)?;

@@ -2,8 +2,10 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::time::Duration;
 
 use chrono::NaiveDateTime;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -21,6 +23,9 @@ use crate::jobs::JobBoard;
 use crate::models::LiveAt;
 use crate::oidc::OidcClient;
 use crate::tokens::TenantPacing;
+
+/// How many people's profiles and groups are asked for at once after refreshes.
+const PROFILE_TURNS: usize = 8;
 
 /// What the application is made of. Main and tests build it by [`AppState::new`] alike.
 pub struct App {
@@ -42,6 +47,8 @@ pub struct App {
     pub database_clock: DatabaseClock,
     /// Which tenants are not to be called now.
     pub pacing: TenantPacing,
+    /// Turns of those whose news of a refresh take further calls.
+    pub profile_turns: Semaphore,
     /// Tokens of Graph's on behalf of callers of the API.
     pub on_behalf_of: OnBehalfOf,
     /// How the background jobs fare, and the way to wake them.
@@ -121,6 +128,7 @@ impl AppState {
             counts: CountCache::default(),
             database_clock: DatabaseClock::default(),
             pacing: TenantPacing::default(),
+            profile_turns: Semaphore::new(PROFILE_TURNS),
             on_behalf_of: OnBehalfOf::default(),
             jobs: JobBoard::default(),
             examinations: Examinations::default(),
@@ -137,6 +145,13 @@ impl App {
     #[must_use]
     pub fn shared_now(&self) -> NaiveDateTime {
         (self.clock.now() + self.database_clock.ahead()).naive_utc()
+    }
+
+    /// The instant `time` before now.
+    #[must_use]
+    pub fn ago(&self, time: Duration) -> NaiveDateTime {
+        let time = chrono::Duration::from_std(time).unwrap_or(chrono::Duration::MAX);
+        self.shared_now().checked_sub_signed(time).unwrap_or_default()
     }
 
     /// What a session must satisfy to be live now.

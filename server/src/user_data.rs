@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::audit_log::AuditRecord;
 use crate::db::{DbConn, DbError};
 use crate::graph_sync::rfc3339;
-use crate::models::{AuditEvent, Grant, GraphCache, Group, LiveAt, SessionRecord, User, UserRole, list_app_roles};
+use crate::models::{
+    AuditEvent, Grant, GraphCache, Group, LiveAt, RoleReason, SessionRecord, User, UserRole, list_app_roles,
+};
 use crate::session_store::SignInDetails;
 
 /// Everything that is stored about `user`, but what would let somebody act as them: tokens, the digests of session ids,
@@ -20,6 +22,7 @@ pub async fn stored_about(conn: &mut DbConn, user: User, live: LiveAt) -> Result
     let id = user.id.clone();
     let sessions = SessionRecord::list_by_user(conn, &id, live).await?;
     let roles = UserRole::list_by_user(conn, &id).await?;
+    let reasons = RoleReason::list_by_user(conn, &id).await?;
     let app_roles = list_app_roles(conn, &id).await?;
     let groups = Group::list_by_user(conn, &id).await?;
     let grants = Grant::list_by_user(conn, &id).await?;
@@ -36,6 +39,7 @@ pub async fn stored_about(conn: &mut DbConn, user: User, live: LiveAt) -> Result
         "profile": profile(&user),
         "claims": serde_json::from_str::<Value>(&user.claims).unwrap_or_default(),
         "roles": roles.iter().map(role).collect::<Vec<_>>(),
+        "role_rules": reasons.iter().map(|reason| json!({ "role": reason.role, "rule": reason.rule })).collect::<Vec<_>>(),
         "app_roles": app_roles,
         "groups": groups.iter().map(group).collect::<Vec<_>>(),
         "sessions": sessions.iter().map(session).collect::<Vec<_>>(),
@@ -64,6 +68,9 @@ fn profile(user: &User) -> Value {
         "created_at": rfc3339(user.created_at),
         "last_sign_in_at": rfc3339(user.last_sign_in_at),
         "synced_at": rfc3339(user.synced_at),
+        "roles_synced_at": user.roles_synced_at.map(rfc3339),
+        "groups_synced_at": user.groups_synced_at.map(rfc3339),
+        "groups_kept": user.groups_kept,
     })
 }
 

@@ -53,6 +53,13 @@ impl UserList {
         }
     }
 
+    /// Only people of this tenant, if one is given.
+    #[must_use]
+    pub fn within(mut self, tenant: Option<&str>) -> Self {
+        self.filter.realm = tenant.map(str::to_owned);
+        self
+    }
+
     /// Which users.
     #[must_use]
     pub fn filter(&self) -> &UserFilter {
@@ -105,5 +112,6 @@ pub fn user_filter(query: &UserQuery) -> UserFilter {
         status: query.status.map(|status| status_name(status).to_owned()),
         role: query.role.clone(),
         user_type: query.user_type.map(|user_type| type_name(user_type).to_owned()),
+        realm: None,
     }
 }

@@ -1,23 +1,28 @@
 //! From verified claims to a user with groups, roles and a grant, in one transaction.
 //!
-//! Used by sign-in. The identity is (tenant, object id) or (issuer, subject), never a name or an
-//! address (`docs/requirements.tsv` E-01). What the claims do not say is left as it was: an absent groups
-//! claim or a failing Graph never wipes what is known.
+//! Used by sign-in and by each refresh that brings a new ID token. The identity is (tenant, object id) or (issuer,
+//! subject), never a name or an address (`docs/requirements.tsv` E-01). App roles are what the token says, always; groups
+//! are what the token or Microsoft Graph says, and stay as they were, for a while, only when neither can be read.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use crate::acts;
-use crate::config::{BooleanColumn, Config, IdentityKey, RoleRule, SyncConfig, TextColumn};
-use crate::db::{DbConn, DbError, to_end};
+use chrono::NaiveDateTime;
+use secrecy::SecretString;
+
+use crate::acts::end_everything;
+use crate::config::{BooleanColumn, Config, IdentityKey, SyncConfig, TextColumn, fold};
+use crate::db::{DbConn, DbError, lock, to_end};
+use crate::graph_sync::rfc3339;
 use crate::hooks::{self, Synced};
 use crate::jobs;
 use crate::middleware::client::ClientInfo;
 use crate::models::{
-    NewAuditEvent, NewUser, RoleSource, User, changed_from, grant_role, new_id, set_app_roles, set_memberships,
-    set_provider_roles,
+    Grant, NewAuditEvent, NewUser, RoleReason, RoleSource, User, changed_from, grant_role, new_id, revoke_granted_by,
+    set_app_roles, set_memberships, set_role_reasons,
 };
 use crate::oidc::{Claims, GroupsClaim, SignIn};
-use crate::role_mappings;
+use crate::role_mappings::{self, ADMIN_USERS, Told};
 use crate::state::AppState;
 use crate::tokens::{self, VaultError};
 use crate::write_transaction;
@@ -95,8 +100,8 @@ impl From<diesel::result::Error> for SyncError {
 pub struct SyncInput {
     /// The verified sign-in.
     pub sign_in: SignIn,
-    /// Group object ids from the claim, or from Graph on overage; `None`: not known, keep.
-    pub groups: Option<BTreeSet<String>>,
+    /// Their groups, by [`resolve_groups`].
+    pub groups: Groups,
     /// Who called, for the audit event.
     pub client: ClientInfo,
     /// Request id, for the audit event.
@@ -116,7 +121,8 @@ pub async fn sync(state: &AppState, input: SyncInput) -> Result<SyncOutcome, Syn
         state.counts.clear();
         state.jobs.wake(jobs::REFRESH);
         if let SyncOutcome::SignedIn { user, created, groups } = &outcome {
-            let synced = Synced { user: User::clone(user), created: *created, groups: groups.clone() };
+            let occasion = if *created { hooks::Occasion::FirstSignIn } else { hooks::Occasion::SignIn };
+            let synced = Synced { user: User::clone(user), occasion, groups: groups.clone() };
             hooks::spawn(&state, synced);
         }
         Ok(outcome)
@@ -125,35 +131,46 @@ pub async fn sync(state: &AppState, input: SyncInput) -> Result<SyncOutcome, Syn
 }
 
 async fn sync_in_txn(state: &AppState, conn: &mut DbConn, input: &SyncInput) -> Result<SyncOutcome, SyncError> {
-    let identity = &input.sign_in.identity;
+    lock::role_rules_shared(conn).await?;
+    let SignIn { identity, claims, tokens, .. } = &input.sign_in;
     let known = User::find_by_identity(conn, &identity.realm, &identity.subject).await?;
-    if let Some(refusal) = refusal(&state.config.sync, known.as_ref(), &input.sign_in.claims) {
+    if let Some(refusal) = refusal(&state.config.sync, known.as_ref(), claims) {
         let subject = known.map(|user| (user.id, user.upn));
         audit_refusal(state, conn, input, subject, refusal).await?;
         return Ok(SyncOutcome::Refused(refusal));
     }
-    if known.as_ref().is_some_and(|user| user.has_role(ADMIN)) {
-        // The provider may take the role, also from the last administrator; acts here are to know of it.
-        acts::lock(conn).await?;
-    }
     let now = state.shared_now();
-    let mut fresh = new_user(&state.config, identity, &input.sign_in.claims, now);
+    let mut fresh = new_user(&state.config, identity, claims, now);
     if let Some(known) = known.as_ref().filter(|_| state.config.directory_sync_interval.is_some()) {
         fresh.keep_untold(known);
     }
-    let user = fresh.upsert(conn).await?;
-    sync_roles(state, conn, &user, input).await?;
-    let groups = sync_groups(state, conn, &user, input).await?;
+    let settled = settle(&state.config.sync, known.as_ref(), &input.groups, now);
+    let (user, groups) = write_person(state, conn, fresh, claims, &settled).await?;
     let resource = if state.oidc.is_entra() { tokens::GRAPH } else { tokens::PROVIDER };
-    let config = &state.config.tokens;
-    let tokens = input.sign_in.tokens.by_clock_ahead(state.database_clock.ahead());
-    tokens::store_grant(conn, config, &user.id, resource, &tokens, state.clock.now()).await?;
-    let user = User::find(conn, &user.id).await?.unwrap_or(user);
-    audit_sign_in(state, conn, input, known.as_ref(), &user).await?;
+    let tokens = tokens.by_clock_ahead(state.database_clock.ahead());
+    tokens::store_grant(conn, &state.config.tokens, &user.id, resource, &tokens, state.clock.now()).await?;
+    audit_sign_in(state, conn, input, known.as_ref(), &user, &settled).await?;
     if let Some(known) = &known {
         audit_changes(state, conn, input, &user, changes(known, &user, &groups)).await?;
     }
     Ok(SyncOutcome::SignedIn { created: known.is_none(), user: Box::new(user), groups })
+}
+
+/// The part that every sync shares: the row, app roles and groups, and the roles that follow from them.
+async fn write_person(
+    state: &AppState,
+    conn: &mut DbConn,
+    mut fresh: NewUser,
+    claims: &Claims,
+    settled: &Settled,
+) -> Result<(User, GroupChanges), SyncError> {
+    fresh.groups_synced_at = settled.synced_at;
+    fresh.groups_kept = settled.is_kept;
+    let user = fresh.upsert(conn).await?;
+    sync_roles(state, conn, &user, claims, settled).await?;
+    let groups = sync_groups(state, conn, &user, settled).await?;
+    let user = User::find(conn, &user.id).await?.unwrap_or(user);
+    Ok((user, groups))
 }
 
 fn refusal(config: &SyncConfig, known: Option<&User>, claims: &Claims) -> Option<Refusal> {
@@ -196,13 +213,7 @@ fn new_user(config: &Config, identity: &IdentityKey, claims: &Claims, now: chron
     let text = |column: TextColumn, standard: Option<&str>| {
         clean(&mapped(column).or_else(|| standard.map(str::to_owned)).unwrap_or_default())
     };
-    let is_external = config
-        .sync
-        .boolean_claim_mapping
-        .iter()
-        .find(|(column, _)| *column == BooleanColumn::IsExternal)
-        .and_then(|(_, claim)| claims.boolean(claim))
-        .unwrap_or(false);
+    let is_external = is_external(&config.sync, claims).unwrap_or(false);
     let upn = clean(claims.upn().unwrap_or(&identity.subject));
     let display_name = text(TextColumn::DisplayName, claims.name());
     let email = text(TextColumn::Email, claims.email());
@@ -233,7 +244,15 @@ fn new_user(config: &Config, identity: &IdentityKey, claims: &Claims, now: chron
         created_at: now,
         last_sign_in_at: now,
         synced_at: now,
+        roles_synced_at: Some(now),
+        ..NewUser::default()
     }
+}
+
+/// What the claims say of the column; `None` when nothing.
+fn is_external(config: &SyncConfig, claims: &Claims) -> Option<bool> {
+    let mapped = config.boolean_claim_mapping.iter().find(|(column, _)| *column == BooleanColumn::IsExternal);
+    mapped.and_then(|(_, claim)| claims.boolean(claim))
 }
 
 /// Text from a provider as it is stored: no NUL (PostgreSQL refuses it), bounded.
@@ -241,33 +260,91 @@ pub(crate) fn clean(text: &str) -> String {
     text.chars().filter(|c| *c != '\0').take(512).collect::<String>().trim().to_owned()
 }
 
-async fn sync_roles(state: &AppState, conn: &mut DbConn, user: &User, input: &SyncInput) -> Result<(), SyncError> {
+async fn sync_roles(
+    state: &AppState,
+    conn: &mut DbConn,
+    user: &User,
+    claims: &Claims,
+    settled: &Settled,
+) -> Result<(), SyncError> {
     let now = state.shared_now();
-    let app_roles = input.sign_in.claims.roles().iter().map(|role| clean(role).to_lowercase()).collect();
+    let app_roles = folded(&claims.roles());
     set_app_roles(conn, &user.id, &app_roles).await?;
     let rules = role_mappings::rules(state, conn).await?;
-    if let Some(roles) = provider_roles(&rules, input) {
-        set_provider_roles(conn, &user.id, &roles, now).await?;
-    }
-    if state.config.sync.admin_users.contains(&input.sign_in.identity) {
-        grant_role(conn, &user.id, ADMIN, RoleSource::Local, "ADMIN_USERS", now).await?;
+    let groups = settled.told.as_ref().map(folded);
+    let told = Told { realm: &user.realm, app_roles: Some(&app_roles), groups: groups.as_ref() };
+    let held = RoleReason::list_by_user(conn, &user.id).await?;
+    set_role_reasons(conn, &user.id, &held, &role_mappings::reasons(&rules, told, &held), now).await?;
+    let is_listed = state.config.sync.admin_users.iter().any(|listed| user.is(listed));
+    if is_listed {
+        grant_role(conn, &user.id, ADMIN, RoleSource::Local, ADMIN_USERS, now).await?;
+    } else if user.has_role(ADMIN) {
+        revoke_granted_by(conn, &user.id, ADMIN, ADMIN_USERS).await?;
     }
     Ok(())
 }
 
-/// Roles by the mappings. `None` when some rule names a group and the groups are not known: then the
-/// last known roles stay.
-fn provider_roles(rules: &[RoleRule], input: &SyncInput) -> Option<BTreeSet<String>> {
-    let app_roles = input.sign_in.claims.roles();
-    if input.groups.is_none() && rules.iter().any(RoleRule::is_group) {
-        return None;
-    }
-    let groups = input.groups.as_ref();
-    let holds = |value: &str| {
-        app_roles.iter().any(|role| role.eq_ignore_ascii_case(value))
-            || groups.is_some_and(|groups| groups.iter().any(|group| group.eq_ignore_ascii_case(value)))
+/// Groups or app roles as rules compare them. What would not be stored as it is counts as none: nothing may become the
+/// name of something else by being tidied up.
+pub(crate) fn folded<'a>(values: impl IntoIterator<Item = &'a String>) -> BTreeSet<String> {
+    values.into_iter().filter(|value| is_clean(value)).map(|value| fold(value)).collect()
+}
+
+fn is_clean(value: &str) -> bool {
+    !value.is_empty() && clean(value) == value
+}
+
+/// What there is to be known of somebody's groups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Groups {
+    /// They are in these and in no others.
+    Told(BTreeSet<String>),
+    /// They cannot be read, for this reason: those that are known stay for `GROUPS_KEEP_FOR`.
+    Unreadable(&'static str),
+}
+
+/// What becomes of somebody's groups.
+struct Settled {
+    /// They are in these; `None`: those that are known stay.
+    told: Option<BTreeSet<String>>,
+    /// When they were last told.
+    synced_at: Option<NaiveDateTime>,
+    /// Whether they could not be read this time.
+    is_kept: bool,
+    /// For the audit log, when they could not.
+    note: Option<String>,
+}
+
+/// Groups that cannot be read stay as they were until `GROUPS_KEEP_FOR` after they last were told; then there are none.
+fn settle(config: &SyncConfig, known: Option<&User>, groups: &Groups, now: NaiveDateTime) -> Settled {
+    let reason = match groups {
+        Groups::Told(groups) => {
+            return Settled { told: Some(groups.clone()), synced_at: Some(now), is_kept: false, note: None };
+        }
+        Groups::Unreadable(reason) => reason,
     };
-    Some(rules.iter().filter(|rule| holds(&rule.value)).map(|rule| rule.role.clone()).collect())
+    let last_told = known.and_then(User::groups_told_at);
+    match last_told {
+        Some(at) if now < kept_until(config, at) => Settled {
+            told: None,
+            synced_at: Some(at),
+            is_kept: true,
+            note: Some(format!("kept as they were at {}: {reason}", rfc3339(at))),
+        },
+        _ => Settled {
+            told: Some(BTreeSet::new()),
+            synced_at: None,
+            is_kept: true,
+            note: Some(format!("not known: {reason}")),
+        },
+    }
+}
+
+/// The end of `GROUPS_KEEP_FOR` for groups that were last told at `told_at`.
+#[must_use]
+pub fn kept_until(config: &SyncConfig, told_at: NaiveDateTime) -> NaiveDateTime {
+    let keep_for = chrono::Duration::from_std(config.groups_keep_for).unwrap_or(chrono::Duration::MAX);
+    told_at.checked_add_signed(keep_for).unwrap_or(NaiveDateTime::MAX)
 }
 
 /// Groups that a sync added and removed, by object id.
@@ -291,36 +368,231 @@ async fn sync_groups(
     state: &AppState,
     conn: &mut DbConn,
     user: &User,
-    input: &SyncInput,
+    settled: &Settled,
 ) -> Result<GroupChanges, SyncError> {
-    let Some(groups) = input.groups.as_ref().filter(|_| state.config.sync.mirror_groups) else {
+    let Some(groups) = settled.told.as_ref().filter(|_| state.config.sync.mirror_groups) else {
         return Ok(GroupChanges::default());
     };
     let (added, removed) = set_memberships(conn, &user.id, &user.realm, groups, state.shared_now()).await?;
     Ok(GroupChanges { added, removed })
 }
 
-/// Group ids of a sign-in: from the claim, from Graph on overage (all pages, E-25), or `None` when
-/// the claim is absent or Graph does not answer.
-pub async fn resolve_groups(state: &AppState, sign_in: &SignIn) -> Option<BTreeSet<String>> {
-    let name = &state.config.sync.groups_claim;
-    if name.is_empty() {
-        return None;
+/// How long a sign-in, or a turn of the background, waits for Microsoft Graph to list groups.
+const GRAPH_WAIT: Duration = Duration::from_secs(4);
+
+/// The groups of a sign-in: from the claim, or from Microsoft Graph when the claim is absent or too long (all pages,
+/// E-25).
+pub async fn resolve_groups(state: &AppState, sign_in: &SignIn) -> Groups {
+    match groups_in_token(state, &sign_in.claims) {
+        Some(groups) => groups,
+        None => ask_graph(state, &sign_in.tokens.access_token).await,
     }
-    match sign_in.claims.groups(name) {
-        GroupsClaim::Absent => None,
-        GroupsClaim::Listed(groups) => Some(groups.iter().map(|group| clean(group)).collect()),
-        GroupsClaim::Overage => {
-            let graph = state.graph.as_ref()?;
-            match graph.transitive_member_of(&sign_in.tokens.access_token).await {
-                Ok(groups) => Some(groups.into_iter().map(|group| group.id).collect()),
-                Err(error) => {
-                    tracing::warn!(reason = error.reason(), "groups are kept as they were: Graph did not list them");
-                    None
-                }
-            }
+}
+
+/// The groups as far as they take no call; `None`: Microsoft Graph is to be asked.
+fn groups_in_token(state: &AppState, claims: &Claims) -> Option<Groups> {
+    let sync = &state.config.sync;
+    if sync.groups_claim.is_empty() {
+        return Some(Groups::Told(BTreeSet::new()));
+    }
+    match claims.groups(&sync.groups_claim) {
+        GroupsClaim::Listed(groups) => Some(Groups::Told(groups.into_iter().filter(|group| is_clean(group)).collect())),
+        _ if state.graph.is_some() => None,
+        GroupsClaim::Overage => Some(Groups::Unreadable("groups.overage")),
+        GroupsClaim::Absent if sync.groups_claim_emitted && !claims.is_partial() => Some(Groups::Told(BTreeSet::new())),
+        GroupsClaim::Absent => Some(Groups::Unreadable("groups.claim_absent")),
+    }
+}
+
+async fn ask_graph(state: &AppState, access_token: &SecretString) -> Groups {
+    let Some(graph) = &state.graph else {
+        return Groups::Unreadable("graph.off");
+    };
+    let reason = match tokio::time::timeout(GRAPH_WAIT, graph.transitive_member_of(access_token)).await {
+        Ok(Ok(groups)) => return Groups::Told(groups.into_iter().map(|group| group.id).collect()),
+        Ok(Err(error)) => error.reason(),
+        Err(_) => "graph.slow",
+    };
+    tracing::warn!(reason, "somebody's groups could not be read: Microsoft Graph did not list them");
+    Groups::Unreadable(reason)
+}
+
+/// A refresh of a grant that is stored, with the claims of the ID token that came along.
+#[derive(Clone, Debug)]
+pub struct Refreshed {
+    /// Whose grant it is.
+    pub user_id: String,
+    /// The grant that was written.
+    pub grant_id: String,
+    /// Its version since then: another one means that there is newer news.
+    pub version: i64,
+    /// Verified, of the same person.
+    pub claims: Claims,
+    /// Scopes of the grant.
+    pub scopes: Vec<String>,
+    /// For Microsoft Graph, or for the provider.
+    pub access_token: SecretString,
+}
+
+/// Takes over what a refresh tells of the person. What only a call can tell is fetched behind the scenes, a few people
+/// at a time, so that nobody's refresh waits for it. The grant is safe already: whatever fails here is logged, and the
+/// next refresh brings the news again.
+pub(crate) async fn after_refresh(state: &AppState, refreshed: Refreshed) {
+    if !refreshed.claims.tell_of_the_person(&state.config.sync.groups_claim) && state.oidc.is_entra() {
+        return;
+    }
+    match groups_in_token(state, &refreshed.claims).filter(|_| state.oidc.is_entra()) {
+        Some(groups) => logged(&refreshed.user_id, sync_refreshed(state, &refreshed, groups).await),
+        None => {
+            let state = state.clone();
+            let tasks = state.tasks.clone();
+            tasks.spawn(async move { after_calls(&state, refreshed).await });
         }
     }
+}
+
+/// [`after_refresh`] where the rest of the profile, or the groups, are to be asked for.
+async fn after_calls(state: &AppState, mut refreshed: Refreshed) {
+    let Ok(_turn) = state.profile_turns.acquire().await else { return };
+    if state.shutdown.is_cancelled() {
+        return;
+    }
+    let Refreshed { claims, scopes, access_token, .. } = &refreshed;
+    match state.oidc.with_user_info(claims.clone(), scopes, access_token).await {
+        Ok(claims) if !claims.is_partial() && claims.tell_of_the_person(&state.config.sync.groups_claim) => {
+            refreshed.claims = claims;
+        }
+        Ok(_) => return,
+        Err(error) => return tracing::warn!(user = %refreshed.user_id, %error, "what a refresh tells is dropped"),
+    }
+    let groups = match groups_in_token(state, &refreshed.claims) {
+        Some(groups) => groups,
+        None => ask_graph(state, &refreshed.access_token).await,
+    };
+    logged(&refreshed.user_id, sync_refreshed(state, &refreshed, groups).await);
+}
+
+fn logged(user_id: &str, outcome: Result<(), SyncError>) {
+    if let Err(error) = outcome {
+        tracing::error!(user = user_id, %error, "what a refresh tells of somebody could not be stored");
+    }
+}
+
+async fn sync_refreshed(state: &AppState, refreshed: &Refreshed, groups: Groups) -> Result<(), SyncError> {
+    let (state, refreshed) = (state.clone(), refreshed.clone());
+    to_end(async move {
+        let mut conn = state.db.conn().await?;
+        let synced =
+            write_transaction!(conn, async |conn| sync_refreshed_in_txn(&state, conn, &refreshed, &groups).await)?;
+        if let Some((user, groups)) = synced {
+            state.counts.clear();
+            hooks::spawn(&state, Synced { user, occasion: hooks::Occasion::Refresh, groups });
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// `None` when nothing has changed, or when somebody else has newer news: a sign-in, another refresh, a disable.
+async fn sync_refreshed_in_txn(
+    state: &AppState,
+    conn: &mut DbConn,
+    refreshed: &Refreshed,
+    groups: &Groups,
+) -> Result<Option<(User, GroupChanges)>, SyncError> {
+    let Refreshed { user_id, grant_id, version, claims, .. } = refreshed;
+    lock::role_rules_shared(conn).await?;
+    User::lock(conn, user_id).await?;
+    let is_newest = Grant::find(conn, grant_id).await?.is_some_and(|grant| grant.version == *version);
+    let Some(known) = User::find(conn, user_id).await?.filter(|user| is_newest && user.is_active()) else {
+        return Ok(None);
+    };
+    let now = state.shared_now();
+    let identity = IdentityKey { realm: known.realm.clone(), subject: known.subject.clone() };
+    let mut fresh = new_user(&state.config, &identity, claims, now);
+    fresh.keep_all_untold(&known, claims.upn().is_some(), claims.is_guest().is_some());
+    fresh.is_external = is_external(&state.config.sync, claims).unwrap_or(known.is_external);
+    let settled = settle(&state.config.sync, Some(&known), groups, now);
+    let (user, groups) = write_person(state, conn, fresh, claims, &settled).await?;
+    let mut changes = changes(&known, &user, &groups);
+    // Once, and not at every refresh while it lasts.
+    let is_news =
+        known.groups_kept != settled.is_kept || known.groups_synced_at.is_some() != settled.synced_at.is_some();
+    changes.extend(settled.note.filter(|_| is_news).map(|note| ("groups", note)));
+    let is_changed = !changes.is_empty();
+    if is_changed {
+        changes.push(("source", "refresh".to_owned()));
+        by_system("user.synced", &user, changes).insert(conn, now).await?;
+    }
+    if state.config.sync.block_guest_users && claims.is_guest() == Some(true) {
+        let sessions = end_everything(conn, &user.id).await?;
+        let detail = vec![("reason", Refusal::Guest.reason().to_owned()), ("sessions_ended", sessions.to_string())];
+        by_system("user.signed_out", &user, detail).insert(conn, now).await?;
+    }
+    Ok(is_changed.then_some((user, groups)))
+}
+
+fn by_system(kind: &'static str, user: &User, detail: Vec<(&'static str, String)>) -> NewAuditEvent {
+    NewAuditEvent {
+        kind,
+        actor: Some(("system".to_owned(), "system".to_owned())),
+        subject: Some((user.id.clone(), user.upn.clone())),
+        detail,
+        ..NewAuditEvent::default()
+    }
+}
+
+/// People whose groups lapse in one look.
+const BATCH: i64 = 200;
+
+/// Takes the groups from everybody who has not had them told for `GROUPS_KEEP_FOR`, and the roles that they gave;
+/// returns from how many.
+///
+/// # Errors
+/// [`SyncError`]; those before are done.
+pub async fn lapse_groups(state: &AppState) -> Result<usize, SyncError> {
+    let mut lapsed = 0;
+    while !state.shutdown.is_cancelled() {
+        let mut conn = state.db.conn().await?;
+        state.database_clock.measure(&mut conn, &state.clock).await?;
+        let before = state.ago(state.config.sync.groups_keep_for);
+        let users = User::list_with_lapsed_groups(&mut conn, before, BATCH).await?;
+        if users.is_empty() {
+            break;
+        }
+        for user in users {
+            let done = write_transaction!(conn, async |conn| lapse_in_txn(state, conn, &user.id, before).await)?;
+            lapsed += usize::from(done);
+        }
+        state.counts.clear();
+    }
+    Ok(lapsed)
+}
+
+async fn lapse_in_txn(
+    state: &AppState,
+    conn: &mut DbConn,
+    user_id: &str,
+    before: NaiveDateTime,
+) -> Result<bool, SyncError> {
+    lock::role_rules_shared(conn).await?;
+    User::lock(conn, user_id).await?;
+    let is_due = |user: &User| user.groups_kept && user.groups_synced_at.is_some_and(|at| at <= before);
+    let Some(known) = User::find(conn, user_id).await?.filter(is_due) else {
+        return Ok(false);
+    };
+    let now = state.shared_now();
+    User::forget_groups(conn, user_id).await?;
+    let held = RoleReason::list_by_user(conn, user_id).await?;
+    let left = held.iter().filter(|reason| !reason.is_by_group()).cloned().collect();
+    set_role_reasons(conn, user_id, &held, &left, now).await?;
+    let (_, removed) = set_memberships(conn, user_id, &known.realm, &BTreeSet::new(), now).await?;
+    let user = User::find(conn, user_id).await?.unwrap_or_else(|| known.clone());
+    let mut detail = changes(&known, &user, &GroupChanges { added: Vec::new(), removed });
+    detail.push(("groups", "not known for longer than GROUPS_KEEP_FOR".to_owned()));
+    detail.push(("source", "time".to_owned()));
+    by_system("user.synced", &user, detail).insert(conn, now).await?;
+    Ok(true)
 }
 
 async fn audit_sign_in(
@@ -329,6 +601,7 @@ async fn audit_sign_in(
     input: &SyncInput,
     known: Option<&User>,
     user: &User,
+    settled: &Settled,
 ) -> Result<(), SyncError> {
     let mut detail = Vec::new();
     if known.is_none() {
@@ -337,9 +610,7 @@ async fn audit_sign_in(
     if !input.sign_in.auth_methods.is_empty() {
         detail.push(("methods", clean(&input.sign_in.auth_methods.join(" "))));
     }
-    if input.groups.is_none() {
-        detail.push(("groups", "kept as they were".to_owned()));
-    }
+    detail.extend(settled.note.clone().map(|note| ("groups", note)));
     audit(state, conn, input, "sign_in.succeeded", user, detail).await
 }
 
@@ -349,11 +620,12 @@ async fn audit_changes(
     conn: &mut DbConn,
     input: &SyncInput,
     user: &User,
-    changes: Vec<(&'static str, String)>,
+    mut changes: Vec<(&'static str, String)>,
 ) -> Result<(), SyncError> {
     if changes.is_empty() {
         return Ok(());
     }
+    changes.push(("source", "sign-in".to_owned()));
     audit(state, conn, input, "user.synced", user, changes).await
 }
 

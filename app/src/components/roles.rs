@@ -4,7 +4,7 @@ use leptos::prelude::*;
 
 use crate::components::facts::dash;
 use crate::components::time::Now;
-use crate::model::RoleGrant;
+use crate::model::{KeptGroups, RoleGrant};
 
 /// Why the provider grants the role, or a dash.
 pub(crate) fn from_provider(grant: &RoleGrant) -> AnyView {
@@ -22,6 +22,25 @@ pub(crate) fn from_here(grant: &RoleGrant) -> AnyView {
     }
     let by = if grant.granted_by.is_empty() { String::new() } else { format!(" by {}", grant.granted_by) };
     view! { <span>"Granted"{by}" "{Now::from_page().ago(&grant.granted_at)}</span> }.into_any()
+}
+
+/// That the groups could not be read, since when they are kept as they were, and until when.
+pub(crate) fn kept_note(kept: Option<KeptGroups>) -> AnyView {
+    let now = Now::from_page();
+    match kept {
+        None => ().into_any(),
+        Some(kept) if kept.since.is_empty() => view! {
+            <p class="panel-note">"The groups could not be read, so they count as none. They are read again at the next sign-in."</p>
+        }
+        .into_any(),
+        Some(kept) => view! {
+            <p class="panel-note">
+                "The groups could not be read. Those of the last time, "{now.ago(&kept.since)}
+                ", stay with the roles that they give; unless they can be read again, this ends "{now.ago(&kept.until)}"."
+            </p>
+        }
+        .into_any(),
+    }
 }
 
 /// Both in words, for the person who has the role.

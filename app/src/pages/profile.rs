@@ -10,12 +10,14 @@ use crate::components::facts::{facts, id, text, text_facts};
 use crate::components::form::Act;
 use crate::components::grants::own_grants_table;
 use crate::components::layout::{self, Document};
-use crate::components::roles::why;
+use crate::components::roles::{kept_note, why};
 use crate::components::sessions::{Scope, sessions_table};
 use crate::components::status::{tag, user_type};
 use crate::components::table::{headers, table};
 use crate::components::time::Now;
-use crate::model::{GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, Profile, RoleGrant, SessionRow};
+use crate::model::{
+    GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, KeptGroups, Profile, RoleGrant, SessionRow,
+};
 use crate::questions;
 
 /// Each part degrades alone: without Graph there is still everything else.
@@ -36,7 +38,7 @@ fn content(profile: Profile) -> AnyView {
             </div>
             <div class="column-side">
                 {roles_section(profile.roles)}
-                {groups_section(profile.groups)}
+                {groups_section(profile.groups, profile.kept_groups)}
             </div>
         </div>
         {sessions_section(profile.sessions)}
@@ -130,8 +132,8 @@ fn claims_section(claims: Vec<(String, String)>) -> AnyView {
         .collect_view();
     view! {
         <section class="panel" aria-labelledby="claims">
-            <h2 id="claims">"Claims of the last sign-in"</h2>
-            {table("Claims of the last sign-in", headers(&["Claim", "Value"]), rows.into_any())}
+            <h2 id="claims">"Latest claims of the ID token"</h2>
+            {table("Latest claims of the ID token", headers(&["Claim", "Value"]), rows.into_any())}
         </section>
     }
     .into_any()
@@ -156,7 +158,7 @@ fn roles_section(roles: Vec<RoleGrant>) -> AnyView {
     .into_any()
 }
 
-fn groups_section(groups: Vec<GroupRow>) -> AnyView {
+fn groups_section(groups: Vec<GroupRow>, kept: Option<KeptGroups>) -> AnyView {
     let list = if groups.is_empty() {
         view! { <p class="muted">"No groups are known."</p> }.into_any()
     } else {
@@ -170,6 +172,7 @@ fn groups_section(groups: Vec<GroupRow>) -> AnyView {
         <section class="panel" aria-labelledby="groups">
             <h2 id="groups">"Groups"</h2>
             {list}
+            {kept_note(kept)}
         </section>
     }
     .into_any()

@@ -1,5 +1,7 @@
 //! Who calls the API: from the bearer token to a person or a program, and what they may.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -12,12 +14,14 @@ use secrecy::SecretString;
 use super::challenge::{Challenge, Fault};
 use crate::access::Guard;
 use crate::config::{ApiConfig, IdentityKey, ProviderKind, Tenant};
+use crate::db::DbConn;
 use crate::error::AppError;
 use crate::middleware::request_id::Actor;
-use crate::models::User;
-use crate::oidc::{OidcError, Permissions, TokenFault};
+use crate::models::{RoleReason, RoleSource, User, UserRole};
+use crate::oidc::{ApiCaller, Claims, GroupsClaim, OidcError, Permissions, TokenFault};
+use crate::role_mappings::{self, Told};
 use crate::state::AppState;
-use crate::user_sync::ADMIN;
+use crate::user_sync::{ADMIN, folded};
 
 /// The app role that lets a program read the users, to be defined in the app registration.
 pub const READ_USERS: &str = "Users.Read.All";
@@ -34,6 +38,8 @@ pub enum Caller {
     Program {
         /// Its app roles.
         roles: Vec<String>,
+        /// The tenant whose people alone it reads; `None`: `API_CROSS_TENANT_APPS` lets it read everybody.
+        tenant: Option<String>,
     },
 }
 
@@ -78,9 +84,14 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Fault> {
 
 async fn identify(state: &AppState, api: &ApiConfig, token: &str) -> Result<Caller, AppError> {
     let verified = state.oidc.verify_access_token(token, api).await.map_err(|error| refusal(error, api))?;
-    match verified.permissions {
-        Permissions::Delegated(_) => person(state, &verified.identity).await,
-        Permissions::Application(roles) => Ok(Caller::Program { roles }),
+    let ApiCaller { identity, permissions, claims } = verified;
+    match permissions {
+        Permissions::Delegated(_) => person(state, &identity, &claims).await,
+        Permissions::Application(roles) => {
+            let client = claims.text("azp").unwrap_or_default().to_ascii_lowercase();
+            let is_everybodys = api.cross_tenant_apps.contains(&(identity.realm.clone(), client));
+            Ok(Caller::Program { roles, tenant: (!is_everybodys).then_some(identity.realm) })
+        }
     }
 }
 
@@ -95,21 +106,46 @@ fn refusal(error: OidcError, api: &ApiConfig) -> AppError {
     Challenge { fault, scope: api.scope.clone() }.into()
 }
 
-/// The synced user. An access token does not tell enough to make one: that takes a sign-in.
-async fn person(state: &AppState, identity: &IdentityKey) -> Result<Caller, AppError> {
+/// The synced user, with the roles by which this call is judged. An access token does not tell enough to make a user:
+/// that takes a sign-in.
+async fn person(state: &AppState, identity: &IdentityKey, claims: &Claims) -> Result<Caller, AppError> {
     let mut conn = state.db.conn().await?;
     let user = User::find_by_identity(&mut conn, &identity.realm, &identity.subject).await?;
-    let user = user.ok_or(AppError::NotAdmitted {
+    let mut user = user.ok_or(AppError::NotAdmitted {
         message: "This person has never signed in to this application. They do so once in a browser.",
     })?;
     if !user.is_active() {
         return Err(AppError::NotAdmitted { message: "An administrator has disabled this person's account here." });
     }
     // As at their sign-in, which may have been before the setting.
-    if state.config.sync.block_guest_users && user.user_type == "guest" {
+    let is_guest = claims.is_guest().unwrap_or(user.user_type == "guest");
+    if state.config.sync.block_guest_users && is_guest {
         return Err(AppError::NotAdmitted { message: "Guests are not admitted to this application." });
     }
+    user.roles = roles(state, &mut conn, &user, claims).await?;
     Ok(Caller::Person(Box::new(user)))
+}
+
+/// The roles of a call on behalf of `user`, as [`User::roles`] has them: those granted here; those that follow from the
+/// token's own app roles and groups; and, about what the token does not tell, those of the last sync, unless that was
+/// longer ago than a session may last.
+async fn roles(state: &AppState, conn: &mut DbConn, user: &User, claims: &Claims) -> Result<String, AppError> {
+    let app_roles = claims.raw().contains_key("roles").then(|| folded(&claims.roles()));
+    let groups = match claims.groups(&state.config.sync.groups_claim) {
+        GroupsClaim::Listed(groups) => Some(folded(&groups)),
+        GroupsClaim::Absent | GroupsClaim::Overage => None,
+    };
+    let is_fresh = user.roles_told_at() >= state.ago(state.config.session.absolute_timeout);
+    if app_roles.is_none() && groups.is_none() && is_fresh {
+        return Ok(user.roles.clone());
+    }
+    let held = if is_fresh { RoleReason::list_by_user(conn, &user.id).await? } else { BTreeSet::new() };
+    let told = Told { realm: &user.realm, app_roles: app_roles.as_ref(), groups: groups.as_ref() };
+    let reasons = role_mappings::reasons(&role_mappings::rules(state, conn).await?, told, &held);
+    let local = UserRole::list_by_user(conn, &user.id).await?;
+    let local = local.into_iter().filter(|role| role.source == RoleSource::Local.name()).map(|role| role.role);
+    let roles: BTreeSet<String> = reasons.into_iter().map(|reason| reason.role).chain(local).collect();
+    Ok(roles.into_iter().collect::<Vec<_>>().join(" "))
 }
 
 impl FromRequestParts<AppState> for Caller {
@@ -158,7 +194,10 @@ impl FromRequestParts<AppState> for Presented {
 
 /// Whoever may read the users: on behalf of an administrator, or with the app role [`READ_USERS`].
 #[derive(Debug)]
-pub struct UserReader;
+pub struct UserReader {
+    /// The tenant whose people alone they read; `None` is everybody.
+    pub tenant: Option<String>,
+}
 
 impl Guard for UserReader {
     const NAME: &'static str = "UserReader";
@@ -169,8 +208,10 @@ impl FromRequestParts<AppState> for UserReader {
 
     async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, AppError> {
         match parts.extensions.get::<Caller>() {
-            Some(Caller::Person(user)) if user.has_role(ADMIN) => Ok(Self),
-            Some(Caller::Program { roles }) if roles.iter().any(|role| role == READ_USERS) => Ok(Self),
+            Some(Caller::Person(user)) if user.has_role(ADMIN) => Ok(Self { tenant: None }),
+            Some(Caller::Program { roles, tenant }) if roles.iter().any(|role| role == READ_USERS) => {
+                Ok(Self { tenant: tenant.clone() })
+            }
             Some(Caller::Program { .. }) => Err(needs(READ_USERS)),
             None => Err(AppError::Unauthorized),
             Some(Caller::Person(_)) => {
@@ -197,12 +238,14 @@ impl FromRequestParts<AppState> for AuditReader {
             Some(Caller::Person(_)) => Err(AppError::NotAdmitted {
                 message: "Only administrators of this application may read the audit log.",
             }),
-            Some(Caller::Program { roles }) if roles.iter().any(|role| role == READ_AUDIT_LOG) => {
+            Some(Caller::Program { roles, tenant }) if roles.iter().any(|role| role == READ_AUDIT_LOG) => {
                 match &state.config.provider.kind {
                     // The log is one for all tenants, and events of one name people of another.
-                    ProviderKind::Entra { tenant: Tenant::Multi { .. }, .. } => Err(AppError::NotAdmitted {
-                        message: "The audit log has events of several tenants. A program of one of them may not read it.",
-                    }),
+                    ProviderKind::Entra { tenant: Tenant::Multi { .. }, .. } if tenant.is_some() => {
+                        Err(AppError::NotAdmitted {
+                            message: "The audit log has events of several tenants. A program of one of them may not read it.",
+                        })
+                    }
                     _ => Ok(Self),
                 }
             }

@@ -157,7 +157,8 @@ pub async fn my_manager(
     Ok(Json(ManagerAnswer { manager: manager.map(resource) }))
 }
 
-/// The users, in pages: for administrators, and for programs with the app role `Users.Read.All`.
+/// The users, in pages: for administrators, and for programs with the app role `Users.Read.All`. A program reads the
+/// people of its own tenant, unless `API_CROSS_TENANT_APPS` lists it.
 ///
 /// # Errors
 /// 400 for a parameter that makes no sense, 403 without the role, 503 without the database.
@@ -185,14 +186,14 @@ pub async fn my_manager(
     ),
 )]
 pub async fn list(
-    _: UserReader,
+    UserReader { tenant }: UserReader,
     State(state): State<AppState>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, AppError> {
     let query = checked(query.as_deref().unwrap_or_default())?;
     let list = UserList::of(&query).ok_or(AppError::bad_request("The cursor belongs to another list or order."))?;
     let mut conn = state.db.conn().await?;
-    let window = list.window(&mut conn).await?;
+    let window = list.within(tenant.as_deref()).window(&mut conn).await?;
     let link =
         |query: UserQuery| state.config.public_url.with_path(&format!("/api/v1/users?{}", query.to_query_string()));
     let page = UserPage {

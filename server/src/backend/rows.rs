@@ -1,19 +1,22 @@
 //! From rows of the database to what pages show.
 
+use std::collections::BTreeSet;
+
 use app::model::{
     DirectoryRow, EventRow, FindingLevel, FindingRow, GrantRow, GrantState, GraphPart, GraphProfile, GroupRow, JobRow,
-    MappingRow, RoleGrant, UserRow, UserStatus, UserType,
+    KeptGroups, MappingRow, RoleGrant, UserRow, UserStatus, UserType,
 };
 use chrono::NaiveDateTime;
 
-use crate::config::RoleRule;
+use crate::config::{Condition, Holdings, RoleRule, SyncConfig, fold};
 use crate::doctor::{Finding, Level};
 use crate::examination::Examination;
 use crate::graph::{Manager, Me};
 use crate::graph_sync::rfc3339;
 use crate::jobs::JobStatus;
-use crate::models::{AuditEvent, DirectorySync, Grant, GraphCache, Group, RoleMapping, User, UserRole};
+use crate::models::{AuditEvent, DirectorySync, Grant, GraphCache, Group, RoleMapping, RoleReason, User, UserRole};
 use crate::tokens;
+use crate::user_sync::kept_until;
 
 pub(super) fn unsigned(count: i64) -> u64 {
     u64::try_from(count).unwrap_or_default()
@@ -103,34 +106,33 @@ pub(super) fn role_grants(held: Vec<UserRole>) -> Vec<RoleGrant> {
     grants
 }
 
-/// The rules by which the groups and app roles of a person give them `role`, in words.
-pub(super) fn reasons(rules: &[RoleRule], role: &str, groups: &[Group], app_roles: &[String]) -> Vec<String> {
-    let reason = |rule: &RoleRule| {
-        let group = groups.iter().find(|group| group.object_id.eq_ignore_ascii_case(&rule.value));
-        let app_role = app_roles.iter().find(|app_role| app_role.eq_ignore_ascii_case(&rule.value));
-        match (group, app_role) {
-            (Some(group), _) if group.name.is_empty() => Some(format!("group {}", group.object_id)),
-            (Some(group), _) => Some(format!("group {}", group.name)),
-            (None, Some(_)) => Some(format!("app role {}", rule.value)),
-            (None, None) => None,
+/// The rules that give a person `role`, in words; groups by their names, where those are known.
+pub(super) fn reasons(held: &BTreeSet<RoleReason>, role: &str, groups: &[Group]) -> Vec<String> {
+    let words = |reason: &RoleReason| {
+        let Ok(condition) = reason.rule.parse::<Condition>() else { return reason.rule.clone() };
+        let value = condition.value();
+        let group = groups.iter().find(|group| fold(&group.object_id) == value && !group.name.is_empty());
+        match (condition.is_group(), group) {
+            (true, Some(group)) => format!("group {}", group.name),
+            (true, None) => format!("group {value}"),
+            (false, _) => format!("app role {value}"),
         }
     };
-    let mut reasons: Vec<String> = rules.iter().filter(|rule| rule.role == role).filter_map(reason).collect();
-    reasons.dedup();
-    reasons
+    held.iter().filter(|reason| reason.role == role).map(words).collect()
 }
 
-/// The roles that a group gives.
-pub(super) fn roles_of_group(rules: &[RoleRule], object_id: &str) -> Vec<String> {
-    let fitting = rules.iter().filter(|rule| rule.value.eq_ignore_ascii_case(object_id));
-    let mut roles: Vec<String> = fitting.map(|rule| rule.role.clone()).collect();
-    roles.sort_unstable();
-    roles.dedup();
-    roles
+/// The roles that a group gives to people of its tenant.
+pub(super) fn roles_of_group(rules: &[RoleRule], group: &Group) -> Vec<String> {
+    let (id, nothing) = (BTreeSet::from([fold(&group.object_id)]), BTreeSet::new());
+    let holdings = Holdings { realm: &group.realm, app_roles: &nothing, groups: &id };
+    let roles: BTreeSet<&str> =
+        rules.iter().filter(|rule| rule.condition.fits(holdings)).map(|rule| rule.role.as_str()).collect();
+    roles.into_iter().map(str::to_owned).collect()
 }
 
 pub(super) fn setting_mapping_row(rule: &RoleRule) -> MappingRow {
-    MappingRow { value: rule.value.clone(), role: rule.role.clone(), from_setting: true, ..MappingRow::default() }
+    let (value, role) = (rule.condition.to_string(), rule.role.clone());
+    MappingRow { value, role, from_setting: true, ..MappingRow::default() }
 }
 
 pub(super) fn mapping_row(mapping: RoleMapping) -> MappingRow {
@@ -141,6 +143,15 @@ pub(super) fn mapping_row(mapping: RoleMapping) -> MappingRow {
         created_at: rfc3339(mapping.created_at),
         ..MappingRow::default()
     }
+}
+
+/// Since when, and until when, groups that cannot be read are kept as they were; `None` when they were read.
+pub(super) fn kept_groups(sync: &SyncConfig, user: &User) -> Option<KeptGroups> {
+    let since = user.groups_told_at().filter(|_| user.groups_kept);
+    user.groups_kept.then(|| KeptGroups {
+        since: since.map(rfc3339).unwrap_or_default(),
+        until: since.map(|since| rfc3339(kept_until(sync, since))).unwrap_or_default(),
+    })
 }
 
 pub(super) fn group_rows(groups: Vec<Group>) -> Vec<GroupRow> {
@@ -191,7 +202,7 @@ pub(super) fn event_row(event: AuditEvent) -> EventRow {
 }
 
 /// Every kind of event with its words.
-pub(super) const EVENTS: [(&str, &str); 28] = [
+pub(super) const EVENTS: [(&str, &str); 29] = [
     ("sign_in.succeeded", "Signed in"),
     ("sign_in.failed", "Sign-in refused"),
     ("sign_out", "Signed out"),
@@ -206,6 +217,7 @@ pub(super) const EVENTS: [(&str, &str); 28] = [
     ("user.signed_out", "Signed out everywhere"),
     ("role.granted", "Role granted"),
     ("role.revoked", "Role revoked"),
+    ("roles.changed", "Roles changed by a rule"),
     ("mapping.added", "Role mapping added"),
     ("mapping.removed", "Role mapping removed"),
     ("directory.held", "Directory sync held back"),

@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{BooleanColumn, RateLimit, RoleRule, TextColumn};
+use super::{BooleanColumn, RateLimit, RoleRule, RuleError, TextColumn};
 use crate::crypto::KeyRing;
 
 /// A value, or what is wrong with the text and what to write instead.
@@ -214,15 +214,16 @@ pub(super) fn groups_claim(text: &str) -> Parsed<String> {
     if text.eq_ignore_ascii_case("off") { Ok(String::new()) } else { claim_name(text) }
 }
 
-/// `group object ID or app role=role,…`. The last `=` separates: values of app roles may hold others.
+/// [`RoleRule`]s, comma-separated.
 pub(super) fn role_mapping(text: &str) -> Parsed<Vec<RoleRule>> {
+    entries(text, |entry| entry.parse().map_err(|error: RuleError| error.to_string())).map(without_repetition)
+}
+
+/// `tenant ID/client ID,…`, in lower case.
+pub(super) fn tenant_apps(text: &str) -> Parsed<Vec<(String, String)>> {
     entries(text, |entry| {
-        let (value, role) = entry.rsplit_once('=').ok_or("is not group or app role=role")?;
-        let (value, role) = (value.trim(), role.trim());
-        if value.is_empty() {
-            return Err("names no group and no app role".to_owned());
-        }
-        Ok(RoleRule { value: value.to_owned(), role: role_name(role)? })
+        let parts = entry.split_once('/').and_then(|(tenant, app)| guid(tenant.trim()).zip(guid(app.trim())));
+        parts.ok_or_else(|| "must be two GUIDs: tenant ID/client ID".to_owned())
     })
     .map(without_repetition)
 }

@@ -201,19 +201,35 @@ pub struct Settings {
     #[arg(long, env, hide_env_values = true, help_heading = USERS, default_value = "groups")]
     pub groups_claim: Option<String>,
 
+    /// Whether the registration puts that claim into tokens: `true` or `false`.
+    ///
+    /// With `true`, somebody whose token has no such claim is in no group; where Microsoft Graph is used, it is asked
+    /// first. With `false`, and without Graph, their groups are not known, and stay as they were for `GROUPS_KEEP_FOR`.
+    #[arg(long, env, hide_env_values = true, help_heading = USERS, default_value = "true")]
+    pub groups_claim_emitted: Option<String>,
+
+    /// Groups that cannot be read stay as they were for this long since they last were read, at most `90d`.
+    ///
+    /// Then everybody whose groups are still not known is in none of them, and loses the roles that they gave.
+    #[arg(long, env, hide_env_values = true, help_heading = USERS, default_value = "24h")]
+    pub groups_keep_for: Option<String>,
+
     /// Whether groups are kept in the database: `true` or `false`.
     #[arg(long, env, hide_env_values = true, help_heading = USERS, default_value = "true")]
     pub mirror_groups: Option<String>,
 
-    /// Roles that groups and app roles give: `group object ID or app role=role`, comma-separated.
+    /// Roles that groups and app roles give: rules such as `Admin=admin`, comma-separated.
     ///
-    /// Groups and app roles are compared without case; roles are lower case.
+    /// `<GUID>=role` is about the group with this object ID and `<name>=role` about an app role; `group:<value>=role` and
+    /// `approle:<value>=role` say so in words. `<tenant GUID>/` in front makes a rule count in that tenant alone. Groups
+    /// and app roles are compared without case; roles are lower case.
     #[arg(long, env, hide_env_values = true, help_heading = USERS, default_value = "Admin=admin")]
     pub role_mapping: Option<String>,
 
     /// People who are granted `admin` when they sign in: `tenant ID/object ID`, comma-separated.
     ///
-    /// For the first administrator, and for emergencies. With `OIDC_ISSUER` each is `issuer#subject`.
+    /// For the first administrator, and for emergencies. With `OIDC_ISSUER` each is `issuer#subject`. Who is taken from
+    /// the list loses that grant at the next start.
     #[arg(long, env, hide_env_values = true, help_heading = USERS)]
     pub admin_users: Option<String>,
 
@@ -254,6 +270,12 @@ pub struct Settings {
     /// Scope that an access token on behalf of a person must have for `/api`, without the audience in front.
     #[arg(long, env, hide_env_values = true, help_heading = API, default_value = "access_as_user")]
     pub api_scope: Option<String>,
+
+    /// Programs that may read people of every tenant through `/api`: `tenant ID/client ID`, comma-separated.
+    ///
+    /// Every other program with a token of its own reads the people of the tenant that issued the token.
+    #[arg(long, env, hide_env_values = true, help_heading = API)]
+    pub api_cross_tenant_apps: Option<String>,
 
     /// Time that one outgoing call may take, its repetitions included; at most `5m`.
     #[arg(long, env, hide_env_values = true, help_heading = OUTGOING, default_value = "10s")]
@@ -313,8 +335,9 @@ impl Settings {
             entra_client_certificate_file entra_client_key_file entra_federated_token_file entra_authority graph_url
             entra_scopes entra_response_mode oidc_issuer clock_leeway session_idle_timeout session_absolute_timeout
             token_encryption_keys token_encryption_keys_file token_refresh_threshold grant_idle_limit on_grant_revoked create_new_users
-            block_guest_users claim_mapping boolean_claim_mapping groups_claim mirror_groups role_mapping admin_users
-            directory_sync_interval erase_users_after admin_sign_in_max_age admin_auth_context api_audience api_scope http_timeout http_retries extra_ca_file)
+            block_guest_users claim_mapping boolean_claim_mapping groups_claim groups_claim_emitted groups_keep_for
+            mirror_groups role_mapping admin_users
+            directory_sync_interval erase_users_after admin_sign_in_max_age admin_auth_context api_audience api_scope api_cross_tenant_apps http_timeout http_retries extra_ca_file)
     }
 }
 

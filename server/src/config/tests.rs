@@ -120,7 +120,7 @@ fn the_minimum_is_enough_and_the_defaults_are_the_documented_ones() {
     assert!(config.login_exempt_paths.is_empty() && config.trusted_proxies.is_empty());
     assert!(config.sync.create_new_users && !config.sync.block_guest_users && config.sync.mirror_groups);
     assert_eq!(config.sync.groups_claim, "groups");
-    assert_eq!(config.sync.role_mapping, [RoleRule { value: "Admin".to_owned(), role: "admin".to_owned() }]);
+    assert_eq!(config.sync.role_mapping, [RoleRule::parse("Admin", "admin").expect("a rule")]);
     assert!(config.sync.claim_mapping.is_empty() && config.sync.boolean_claim_mapping.is_empty());
     assert!(config.sync.admin_users.is_empty());
 }
@@ -255,13 +255,17 @@ const REFUSED: &[(&[Pair], &[&str])] = &[
     (&[("CLAIM_MAPPING", "email=mail,email=upn")], &["CLAIM_MAPPING"]),
     (&[("BOOLEAN_CLAIM_MAPPING", "email=mail")], &["BOOLEAN_CLAIM_MAPPING"]),
     (&[("GROUPS_CLAIM", "my groups")], &["GROUPS_CLAIM"]),
+    (&[("GROUPS_CLAIM_EMITTED", "often")], &["GROUPS_CLAIM_EMITTED"]),
+    (&[("GROUPS_KEEP_FOR", "91d")], &["GROUPS_KEEP_FOR"]),
     (&[("ROLE_MAPPING", "Admin")], &["ROLE_MAPPING"]),
+    (&[("ROLE_MAPPING", "Admin=admin,group:=staff")], &["ROLE_MAPPING"]),
     (&[("ROLE_MAPPING", "Admin=Admin")], &["ROLE_MAPPING"]),
     (&[("ROLE_MAPPING", "=admin")], &["ROLE_MAPPING"]),
     (&[("ROLE_MAPPING", "Admin=")], &["ROLE_MAPPING"]),
     (&[("API_AUDIENCE", "api://one two")], &["API_AUDIENCE"]),
     (&[("API_SCOPE", "one two")], &["API_SCOPE"]),
     (&[("API_SCOPE", "one\"")], &["API_SCOPE"]),
+    (&[("API_CROSS_TENANT_APPS", "contoso/app")], &["API_CROSS_TENANT_APPS"]),
     (&[("ADMIN_USERS", "alice@example.com")], &["ADMIN_USERS"]),
     (&[("ADMIN_USERS", "contoso.com/9188040d-6c67-4c5b-b112-36a304b66dad")], &["ADMIN_USERS"]),
     (&[GENERIC[0], GENERIC[1], ("ADMIN_USERS", "https://other.example.com#alice")], &["ADMIN_USERS"]),
@@ -539,10 +543,7 @@ fn lists_and_mappings_are_taken_apart() {
     assert_eq!(config.sync.groups_claim, "");
     assert_eq!(
         config.sync.role_mapping,
-        [
-            RoleRule { value: text("Admin"), role: text("admin") },
-            RoleRule { value: text("Task=Write"), role: text("editor") }
-        ]
+        [("Admin", "admin"), ("Task=Write", "editor")].map(|(who, role)| RoleRule::parse(who, role).expect("a rule"))
     );
     let networks: Vec<String> = config.trusted_proxies.iter().map(ToString::to_string).collect();
     assert_eq!(networks, ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::1/128"]);
@@ -751,6 +752,8 @@ fn what_has_no_effect_or_is_risky_is_warned_about() {
     assert_eq!(names(&[("DATABASE_URL", "postgres://db/app?sslmode=disable")], &postgres), ["DATABASE_URL"]);
     assert!(names(&[("DATABASE_URL", "postgres://localhost/app")], &postgres).is_empty());
     assert!(names(&[entra, graph], &release()).is_empty());
+    let stranger = ("ROLE_MAPPING", "0d0d0d0d-0000-4000-8000-000000000000/Admin=admin");
+    assert_eq!(names(&[stranger], &release()), ["ROLE_MAPPING"], "nobody of that tenant signs in");
     let scope = ("API_SCOPE", "read");
     assert_eq!(names(&[scope], &Build { api: false, ..release() }), ["API_SCOPE"]);
     assert!(names(&[scope], &release()).is_empty());

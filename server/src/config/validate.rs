@@ -84,6 +84,7 @@ impl Settings {
         let mut warnings = names::near_misses(&environment.names);
         warnings.extend(without_effect(&reader, build));
         warnings.extend(trusts_everyone(&reader));
+        warnings.extend(rules_of_strangers(&mut reader, build));
         warnings.extend(exposes_database(&mut reader, build));
         warnings
     }
@@ -231,6 +232,8 @@ fn sync(reader: &mut Reader<'_>) -> Option<SyncConfig> {
     let claim_mapping = reader.list("CLAIM_MAPPING", parse::claim_mapping);
     let boolean_claim_mapping = reader.list("BOOLEAN_CLAIM_MAPPING", parse::boolean_claim_mapping);
     let groups_claim = reader.parse("GROUPS_CLAIM", parse::groups_claim);
+    let groups_claim_emitted = reader.boolean("GROUPS_CLAIM_EMITTED");
+    let groups_keep_for = reader.duration("GROUPS_KEEP_FOR", Duration::ZERO..=DAY * 90);
     let mirror_groups = reader.boolean("MIRROR_GROUPS");
     let role_mapping = reader.list("ROLE_MAPPING", parse::role_mapping);
     let admin_users = provider::admin_users(reader);
@@ -240,6 +243,8 @@ fn sync(reader: &mut Reader<'_>) -> Option<SyncConfig> {
         claim_mapping: claim_mapping?,
         boolean_claim_mapping: boolean_claim_mapping?,
         groups_claim: groups_claim?,
+        groups_claim_emitted: groups_claim_emitted?,
+        groups_keep_for: groups_keep_for?,
         mirror_groups: mirror_groups?,
         role_mapping: role_mapping?,
         admin_users: admin_users?,
@@ -273,11 +278,12 @@ fn api(reader: &mut Reader<'_>) -> Option<ApiConfig> {
     let client_id = reader.text("ENTRA_CLIENT_ID").unwrap_or_default();
     let audiences = reader.list("API_AUDIENCE", |text| parse::entries(text, parse::audience));
     let scope = reader.parse("API_SCOPE", parse::scope);
+    let cross_tenant_apps = reader.list("API_CROSS_TENANT_APPS", parse::tenant_apps);
     let audiences = match audiences? {
         given if given.is_empty() => vec![client_id.clone(), format!("api://{client_id}")],
         given => given,
     };
-    Some(ApiConfig { audiences, scope: scope? })
+    Some(ApiConfig { audiences, scope: scope?, cross_tenant_apps: cross_tenant_apps? })
 }
 
 fn http(reader: &mut Reader<'_>) -> Option<HttpConfig> {
@@ -295,7 +301,7 @@ fn http(reader: &mut Reader<'_>) -> Option<HttpConfig> {
 fn without_effect(reader: &Reader<'_>, build: &Build) -> Vec<Problem> {
     let generic: &[&str] = if provider::is_generic(reader) { &["ENTRA_AUTHORITY", "GRAPH_URL"] } else { &[] };
     let graphless: &[&str] = if build.graph || !generic.is_empty() { &[] } else { &["GRAPH_URL"] };
-    let without_api: &[&str] = if build.api { &[] } else { &["API_AUDIENCE", "API_SCOPE"] };
+    let without_api: &[&str] = if build.api { &[] } else { &["API_AUDIENCE", "API_SCOPE", "API_CROSS_TENANT_APPS"] };
     let release: &[&str] = if cfg!(debug_assertions) { &[] } else { &["LIVE_RELOAD"] };
     let given =
         generic.iter().chain(graphless).chain(without_api).chain(release).filter(|name| reader.given(name).is_some());
@@ -307,6 +313,15 @@ fn trusts_everyone(reader: &Reader<'_>) -> Option<Problem> {
     let networks = parse::networks(reader.given("TRUSTED_PROXIES")?).ok()?;
     let text = "trusts every address, so that anyone can forge the one they are seen with";
     networks.iter().any(|network| network.prefix_len() == 0).then(|| Problem::new(["TRUSTED_PROXIES"], text))
+}
+
+/// Rules that no person can fit: of a tenant whose people cannot sign in.
+fn rules_of_strangers(reader: &mut Reader<'_>, build: &Build) -> Option<Problem> {
+    let rules = parse::role_mapping(reader.given("ROLE_MAPPING")?).ok()?;
+    let kind = provider::read(reader, build)?.kind;
+    let is_stranger = |tenant: &str| !kind.tenants().iter().any(|known| known == tenant);
+    let rule = rules.iter().find(|rule| rule.condition.tenant().is_some_and(is_stranger))?;
+    Some(Problem::new(["ROLE_MAPPING"], format!("{rule} is about a tenant whose people cannot sign in here")))
 }
 
 fn exposes_database(reader: &mut Reader<'_>, build: &Build) -> Option<Problem> {

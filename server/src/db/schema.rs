@@ -9,12 +9,16 @@ diesel::table! {
         given_name -> Text, family_name -> Text, job_title -> Text, department -> Text, is_external -> Bool,
         user_type -> Text, status -> Text, disabled_by -> Text, roles -> Text, claims -> Text,
         created_at -> Timestamp, last_sign_in_at -> Timestamp, synced_at -> Timestamp,
+        roles_synced_at -> Nullable<Timestamp>, groups_synced_at -> Nullable<Timestamp>, groups_kept -> Bool,
     }
 }
 diesel::table! {
     user_roles (user_id, role, source) {
         user_id -> Text, role -> Text, source -> Text, granted_at -> Timestamp, granted_by -> Text,
     }
+}
+diesel::table! {
+    user_role_rules (user_id, role, rule) { user_id -> Text, role -> Text, rule -> Text, }
 }
 diesel::table! {
     user_app_roles (user_id, app_role) { user_id -> Text, app_role -> Text, }
@@ -76,6 +80,7 @@ diesel::table! {
 }
 
 diesel::joinable!(user_roles -> users (user_id));
+diesel::joinable!(user_role_rules -> users (user_id));
 diesel::joinable!(user_app_roles -> users (user_id));
 diesel::joinable!(group_members -> users (user_id));
 diesel::joinable!(group_members -> groups (group_id));
@@ -83,6 +88,6 @@ diesel::joinable!(sessions -> users (user_id));
 diesel::joinable!(grants -> users (user_id));
 diesel::joinable!(graph_cache -> users (user_id));
 diesel::allow_tables_to_appear_in_same_query!(
-    users, user_roles, user_app_roles, role_mappings, groups, group_members, sessions, used_transactions, grants, graph_cache, directory_syncs,
+    users, user_roles, user_role_rules, user_app_roles, role_mappings, groups, group_members, sessions, used_transactions, grants, graph_cache, directory_syncs,
     audit_events, audit_settings, audit_horizon
 );

@@ -3,7 +3,7 @@
 
 use chrono::NaiveDateTime;
 use diesel::deserialize::{self, FromSql, FromSqlRow};
-use diesel::sql_types::Timestamp;
+use diesel::sql_types::{Nullable, Timestamp};
 
 use super::Backend;
 
@@ -29,6 +29,28 @@ impl FromSql<Timestamp, Backend> for StoredTime {
     #[cfg(feature = "postgres")]
     fn from_sql(value: diesel::pg::PgValue<'_>) -> deserialize::Result<Self> {
         FromSql::<Timestamp, Backend>::from_sql(value).map(Self)
+    }
+}
+
+/// As [`StoredTime`], for a column that may be empty.
+#[derive(Clone, Copy, Debug, FromSqlRow)]
+pub struct StoredTimeOrNull(Option<NaiveDateTime>);
+
+impl From<StoredTimeOrNull> for Option<NaiveDateTime> {
+    fn from(time: StoredTimeOrNull) -> Self {
+        time.0
+    }
+}
+
+impl FromSql<Nullable<Timestamp>, Backend> for StoredTimeOrNull {
+    fn from_sql(value: <Backend as diesel::backend::Backend>::RawValue<'_>) -> deserialize::Result<Self> {
+        StoredTime::from_sql(value).map(|time| Self(Some(time.0)))
+    }
+
+    fn from_nullable_sql(
+        value: Option<<Backend as diesel::backend::Backend>::RawValue<'_>>,
+    ) -> deserialize::Result<Self> {
+        value.map_or(Ok(Self(None)), Self::from_sql)
     }
 }
 

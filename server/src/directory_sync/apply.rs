@@ -114,9 +114,10 @@ async fn write_one(state: &AppState, conn: &mut DbConn, id: &str, news: &[Direct
     let now = state.shared_now();
     after.save_from_directory(conn, now).await?;
     let mut done = Done::default();
-    let changes = changes(&user, &after, &GroupChanges::default());
+    let mut changes = changes(&user, &after, &GroupChanges::default());
     if !changes.is_empty() {
         done.changed = 1;
+        changes.push(("source", "directory".to_owned()));
         of(&after, event("user.synced", changes)).insert(conn, now).await?;
     }
     match (user.is_active(), after.is_active()) {

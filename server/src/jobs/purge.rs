@@ -1,9 +1,5 @@
 //! Deleting what is over, in batches, so that no delete holds others up (`docs/requirements.tsv` F-30).
 
-use std::time::Duration;
-
-use chrono::NaiveDateTime;
-
 use crate::db::DbError;
 use crate::models::{AuditEvent, Grant, SessionRecord, UsedTransaction};
 use crate::state::AppState;
@@ -52,7 +48,7 @@ pub(super) async fn transactions(state: &AppState) -> Result<usize, DbError> {
 /// [`DbError`].
 pub(super) async fn audit_events(state: &AppState) -> Result<usize, DbError> {
     measure_clock(state).await?;
-    let before = ago(state, state.config.audit_retention);
+    let before = state.ago(state.config.audit_retention);
     in_batches!(state, async |conn| AuditEvent::purge(conn, before, BATCH).await)
 }
 
@@ -62,7 +58,7 @@ pub(super) async fn audit_events(state: &AppState) -> Result<usize, DbError> {
 /// [`DbError`].
 pub(super) async fn idle_grants(state: &AppState) -> Result<usize, DbError> {
     measure_clock(state).await?;
-    let since = ago(state, state.config.tokens.grant_idle_limit);
+    let since = state.ago(state.config.tokens.grant_idle_limit);
     in_batches!(state, async |conn| Grant::delete_idle(conn, since, BATCH).await)
 }
 
@@ -78,9 +74,4 @@ pub async fn purge(state: &AppState) -> Result<usize, DbError> {
 async fn measure_clock(state: &AppState) -> Result<(), DbError> {
     let mut conn = state.db.conn().await?;
     Ok(state.database_clock.measure(&mut conn, &state.clock).await?)
-}
-
-fn ago(state: &AppState, time: Duration) -> NaiveDateTime {
-    let time = chrono::Duration::from_std(time).unwrap_or(chrono::Duration::MAX);
-    state.shared_now().checked_sub_signed(time).unwrap_or_default()
 }

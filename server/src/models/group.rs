@@ -77,6 +77,15 @@ impl Group {
         Ok(names.into_iter().map(|(id, name)| (id.to_lowercase(), name)).collect())
     }
 
+    /// The first of these object ids (lower case) that is that of a known group.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn first_known(conn: &mut DbConn, object_ids: Vec<String>) -> QueryResult<Option<String>> {
+        let query = groups::table.filter(lower(groups::object_id).eq_any(object_ids));
+        query.order(groups::object_id).select(groups::object_id).first(conn).await.optional()
+    }
+
     /// Caches the display name of a group.
     ///
     /// # Errors
@@ -120,6 +129,14 @@ pub async fn set_memberships(
             .await?;
     }
     Ok((added, removed))
+}
+
+/// Forgets who is in which group.
+///
+/// # Errors
+/// From the database.
+pub async fn delete_memberships(conn: &mut DbConn) -> QueryResult<usize> {
+    diesel::delete(group_members::table).execute(conn).await
 }
 
 /// The id of the group, made if it is new.

@@ -6,6 +6,7 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 use diesel::sql_types::{Text, Timestamp};
 
+use super::User;
 use crate::db::schema::{role_mappings, user_roles, users};
 use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
@@ -145,6 +146,30 @@ pub async fn set_provider_roles(
         grant_role(conn, user_id, role, RoleSource::Provider, "", now).await?;
     }
     Ok(held != *roles)
+}
+
+/// Revokes what `granted_by` granted the user from here; says whether there was something. Run it in a transaction.
+///
+/// # Errors
+/// From the database.
+pub async fn revoke_granted_by(conn: &mut DbConn, user_id: &str, role: &str, granted_by: &str) -> QueryResult<bool> {
+    let row = user_roles::table.find((user_id, role, RoleSource::Local.name()));
+    let removed = diesel::delete(row.filter(user_roles::granted_by.eq(granted_by))).execute(conn).await?;
+    if removed > 0 {
+        update_effective(conn, user_id).await?;
+    }
+    Ok(removed > 0)
+}
+
+/// The users to whom `granted_by` granted `role` from here.
+///
+/// # Errors
+/// From the database.
+pub async fn list_granted_by(conn: &mut DbConn, role: &str, granted_by: &str) -> QueryResult<Vec<User>> {
+    let granted = user_roles::role.eq(role).and(user_roles::granted_by.eq(granted_by));
+    let query = user_roles::table.inner_join(users::table);
+    let query = query.filter(granted.and(user_roles::source.eq(RoleSource::Local.name())));
+    query.select(User::as_select()).load(conn).await
 }
 
 /// Users whose roles are changed by one statement.

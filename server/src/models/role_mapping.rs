@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use super::audit::lower;
-use crate::db::schema::{group_members, groups, role_mappings, user_app_roles, user_roles};
+use crate::config::RoleRule;
+use crate::db::schema::{role_mappings, user_app_roles, user_roles};
 use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// Who holds this group or app role holds that role here.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = role_mappings)]
 pub struct RoleMapping {
-    /// A group's object id, or the value of an app role; lower case.
+    /// The condition of its rule, as [`crate::config::Condition::key`] spells it.
     pub value: String,
     /// The role it gives.
     pub role: String,
@@ -25,6 +25,12 @@ pub struct RoleMapping {
 }
 
 impl RoleMapping {
+    /// The rule; `None` for one that an earlier version took and that means nothing now.
+    #[must_use]
+    pub fn rule(&self) -> Option<RoleRule> {
+        RoleRule::parse(&self.value, &self.role).ok()
+    }
+
     /// All of them, by value and role.
     ///
     /// # Errors
@@ -50,26 +56,6 @@ impl RoleMapping {
     pub async fn delete(conn: &mut DbConn, value: &str, role: &str) -> QueryResult<bool> {
         Ok(diesel::delete(role_mappings::table.find((value, role))).execute(conn).await? > 0)
     }
-}
-
-/// The ids of the users who were in this group, or held this app role, at their last sync.
-///
-/// # Errors
-/// From the database.
-pub async fn list_holders(conn: &mut DbConn, value: &str) -> QueryResult<BTreeSet<String>> {
-    let value = value.to_lowercase();
-    let in_group: Vec<String> = group_members::table
-        .inner_join(groups::table)
-        .filter(lower(groups::object_id).eq(&value))
-        .select(group_members::user_id)
-        .load(conn)
-        .await?;
-    let with_app_role: Vec<String> = user_app_roles::table
-        .filter(user_app_roles::app_role.eq(&value))
-        .select(user_app_roles::user_id)
-        .load(conn)
-        .await?;
-    Ok(in_group.into_iter().chain(with_app_role).collect())
 }
 
 /// The ids of the users who hold `role` from `source`.

@@ -8,8 +8,9 @@ use diesel::upsert::excluded;
 
 use super::session::is_live;
 use super::{Cursor, LiveAt, user_search};
+use crate::config::IdentityKey;
 use crate::db::schema::{sessions, user_roles, users};
-use crate::db::{Backend, DbConn, Prepare, RunQueryDsl, StoredTime};
+use crate::db::{Backend, DbConn, Prepare, RunQueryDsl, StoredTime, StoredTimeOrNull};
 use crate::user_sync::ADMIN;
 
 /// A user, as stored.
@@ -57,6 +58,14 @@ pub struct User {
     /// Last sync from the provider.
     #[diesel(deserialize_as = StoredTime)]
     pub synced_at: NaiveDateTime,
+    /// The last verified token that told their app roles; `None`: before this was noted.
+    #[diesel(deserialize_as = StoredTimeOrNull)]
+    pub roles_synced_at: Option<NaiveDateTime>,
+    /// When their groups were last told; `None` with `groups_kept`: there is nothing to keep.
+    #[diesel(deserialize_as = StoredTimeOrNull)]
+    pub groups_synced_at: Option<NaiveDateTime>,
+    /// Whether the groups could not be read since, and stay as they were for a while.
+    pub groups_kept: bool,
 }
 
 /// What a sign-in writes about a user.
@@ -103,6 +112,12 @@ pub struct NewUser {
     pub last_sign_in_at: NaiveDateTime,
     /// This sync.
     pub synced_at: NaiveDateTime,
+    /// This sync, as it tells the app roles.
+    pub roles_synced_at: Option<NaiveDateTime>,
+    /// When the groups were last told.
+    pub groups_synced_at: Option<NaiveDateTime>,
+    /// Whether this sync does not tell the groups.
+    pub groups_kept: bool,
 }
 
 impl NewUser {
@@ -120,6 +135,25 @@ impl NewUser {
         }
         self.name_fold = self.display_name.to_lowercase();
         self.email_fold = self.email.to_lowercase();
+    }
+
+    /// As [`Self::keep_untold`] for everything that a refreshed token may leave out (OpenID Connect Core 1.0, section
+    /// 12.2), and for the last sign-in, which a refresh is not.
+    pub fn keep_all_untold(&mut self, known: &User, tells_upn: bool, tells_guest: bool) {
+        self.keep_untold(known);
+        for (told, known) in [(&mut self.job_title, &known.job_title), (&mut self.department, &known.department)] {
+            if told.is_empty() {
+                told.clone_from(known);
+            }
+        }
+        if !tells_upn {
+            self.upn.clone_from(&known.upn);
+            self.upn_fold = known.upn.to_lowercase();
+        }
+        if !tells_guest {
+            self.user_type.clone_from(&known.user_type);
+        }
+        self.last_sign_in_at = known.last_sign_in_at;
     }
 
     /// Inserts the user, or updates what the provider masters on the row with this identity.
@@ -148,6 +182,9 @@ impl NewUser {
                 users::claims.eq(excluded(users::claims)),
                 users::last_sign_in_at.eq(excluded(users::last_sign_in_at)),
                 users::synced_at.eq(excluded(users::synced_at)),
+                users::roles_synced_at.eq(excluded(users::roles_synced_at)),
+                users::groups_synced_at.eq(excluded(users::groups_synced_at)),
+                users::groups_kept.eq(excluded(users::groups_kept)),
             ))
             .returning(User::as_returning())
             .prepared()
@@ -167,6 +204,8 @@ pub struct UserFilter {
     pub role: Option<String>,
     /// `member` or `guest`.
     pub user_type: Option<String>,
+    /// The only tenant whose people it shows.
+    pub realm: Option<String>,
 }
 
 /// Which part of the list is shown.
@@ -232,6 +271,33 @@ impl User {
             .first(conn)
             .await
             .optional()
+    }
+
+    /// Up to `limit` users whose groups are kept and were last told before `before`.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn list_with_lapsed_groups(
+        conn: &mut DbConn,
+        before: NaiveDateTime,
+        limit: i64,
+    ) -> QueryResult<Vec<Self>> {
+        users::table
+            .filter(sql::<Bool>("groups_kept").and(users::groups_synced_at.lt(before)))
+            .limit(limit)
+            .select(Self::as_select())
+            .load(conn)
+            .await
+    }
+
+    /// Notes that there is nothing to keep of their groups any more.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn forget_groups(conn: &mut DbConn, id: &str) -> QueryResult<()> {
+        let none = users::groups_synced_at.eq(None::<NaiveDateTime>);
+        diesel::update(users::table.find(id)).set(none).prepared().execute(conn).await?;
+        Ok(())
     }
 
     /// The users of `realm` with these subjects, in no order.
@@ -472,6 +538,27 @@ impl User {
         self.roles.split(' ').filter(|role| !role.is_empty())
     }
 
+    /// When their app roles were last told.
+    #[must_use]
+    pub fn roles_told_at(&self) -> NaiveDateTime {
+        // What was synced before this was noted came with the last sign-in.
+        self.roles_synced_at.unwrap_or(self.last_sign_in_at)
+    }
+
+    /// When their groups were last told; `None` when they never were, or so long ago that they count no more.
+    #[must_use]
+    pub fn groups_told_at(&self) -> Option<NaiveDateTime> {
+        // What was synced before this was noted came with the last sign-in.
+        let noted = self.groups_synced_at;
+        if self.groups_kept { noted } else { noted.or(Some(self.last_sign_in_at)) }
+    }
+
+    /// Whether this is their identity.
+    #[must_use]
+    pub fn is(&self, identity: &IdentityKey) -> bool {
+        self.realm == identity.realm && self.subject == identity.subject
+    }
+
     /// Whether the user may sign in.
     #[must_use]
     pub fn is_active(&self) -> bool {
@@ -512,11 +599,21 @@ fn filtered(filter: &UserFilter, among: Option<Vec<String>>) -> UserQuery<'_> {
         let holders = user_roles::table.filter(user_roles::role.eq(role)).select(user_roles::user_id);
         query = query.filter(users::id.eq_any(holders));
     }
+    if let Some(realm) = &filter.realm {
+        query = query.filter(in_realm(realm));
+    }
     let pattern = user_search::pattern(&filter.q);
     for word in user_search::words(&filter.q) {
         query = query.filter(told_by(pattern(&escape_like(&word))).or(users::subject.eq(word)));
     }
     query
+}
+
+/// People of one tenant. SQLite knows no statistics: it would take them by their identities and sort them all, where the
+/// order's own index finds a page of them soon.
+fn in_realm(realm: &str) -> Box<dyn BoxableExpression<users::table, Backend, SqlType = Bool> + '_> {
+    let column = if cfg!(feature = "sqlite") { "+users.realm" } else { "users.realm" };
+    Box::new(sql::<diesel::sql_types::Text>(column).eq(realm))
 }
 
 /// Names and addresses like `pattern`.

@@ -35,11 +35,7 @@ impl OidcClient {
     /// The tenants of the settings in which the application may have tokens of its own; none with another provider.
     #[must_use]
     pub fn tenants(&self) -> Vec<String> {
-        match &self.config().kind {
-            ProviderKind::Entra { tenant: Tenant::Single(tenant), .. } => vec![tenant.clone()],
-            ProviderKind::Entra { tenant: Tenant::Multi { allowed, .. }, .. } => allowed.clone(),
-            ProviderKind::Generic { .. } => Vec::new(),
-        }
+        self.config().kind.tenants()
     }
 
     /// An access token of the application's own in `tenant` (a GUID of the settings) for `scope`, such as

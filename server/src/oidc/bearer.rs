@@ -4,7 +4,7 @@
 //! reference" and "Protected web API: verify scopes and app roles".
 
 use super::OidcClient;
-use super::claims::Claims;
+use super::claims::{Claims, texts};
 use super::error::{OidcError, TokenFault};
 use super::id_token::check_kind;
 use super::jwt::UnverifiedToken;
@@ -18,6 +18,8 @@ pub struct ApiCaller {
     pub identity: IdentityKey,
     /// What the token allows.
     pub permissions: Permissions,
+    /// Everything that it says.
+    pub claims: Claims,
 }
 
 /// What an access token allows.
@@ -46,10 +48,10 @@ impl OidcClient {
         let key = verifier.find_key(&token, &issuer).await?;
         check_signature(&token, &key)?;
         let identity = verifier.identity(&token)?;
-        let permissions = permissions(token)?;
+        let permissions = permissions(&token)?;
         match &permissions {
             Permissions::Delegated(scopes) if !scopes.contains(&api.scope) => Err(TokenFault::Scope.into()),
-            _ => Ok(ApiCaller { identity, permissions }),
+            _ => Ok(ApiCaller { identity, permissions, claims: Claims::new(token.claims) }),
         }
     }
 }
@@ -65,12 +67,12 @@ fn check_audience(token: &UnverifiedToken<'_>, ours: &[String]) -> Result<(), To
 
 /// Scopes are in `scp` with Entra, in `scope` elsewhere (RFC 9068, section 2.2.3). A token without
 /// them is an application's own only if it says so: ID tokens have `roles`, too.
-fn permissions(token: UnverifiedToken<'_>) -> Result<Permissions, TokenFault> {
+fn permissions(token: &UnverifiedToken<'_>) -> Result<Permissions, TokenFault> {
     let scopes = token.optional_text("scp")?.or(token.optional_text("scope")?);
     let is_application = token.optional_text("idtyp")? == Some("app");
     match (scopes, is_application) {
         (Some(scopes), false) => Ok(Permissions::Delegated(scopes.split_whitespace().map(str::to_owned).collect())),
-        (None, true) => Ok(Permissions::Application(Claims::new(token.claims).roles())),
+        (None, true) => Ok(Permissions::Application(token.claims.get("roles").map(texts).unwrap_or_default())),
         _ => Err(TokenFault::NoPermissions),
     }
 }

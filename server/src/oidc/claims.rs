@@ -7,12 +7,14 @@ use serde_json::{Map, Value};
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claims {
     raw: Map<String, Value>,
+    /// Whether the rest of the profile was asked for and did not come.
+    is_partial: bool,
 }
 
 /// The groups of a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GroupsClaim {
-    /// The token says nothing about groups: what is known stays.
+    /// The token says nothing about groups, or nothing that can be understood.
     Absent,
     /// These, and no others.
     Listed(Vec<String>),
@@ -23,7 +25,25 @@ pub enum GroupsClaim {
 
 impl Claims {
     pub(crate) fn new(raw: Map<String, Value>) -> Self {
-        Self { raw }
+        Self { raw, is_partial: false }
+    }
+
+    pub(super) fn partial(raw: Map<String, Value>) -> Self {
+        Self { raw, is_partial: true }
+    }
+
+    /// Whether the provider may say more about the person than what is here: the user info endpoint did not answer.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        self.is_partial
+    }
+
+    /// Whether there is anything here about the person, beside who they are: a refreshed ID token may hold nothing else
+    /// (OpenID Connect Core 1.0, section 12.2).
+    #[must_use]
+    pub fn tell_of_the_person(&self, groups_claim: &str) -> bool {
+        const ABOUT: [&str; 7] = ["upn", "preferred_username", "name", "given_name", "family_name", "email", "roles"];
+        ABOUT.into_iter().any(|claim| self.raw.contains_key(claim)) || self.groups(groups_claim) != GroupsClaim::Absent
     }
 
     /// The name to sign in with: `upn`, else `preferred_username`.
@@ -83,7 +103,7 @@ impl Claims {
             Some(groups @ (Value::Array(_) | Value::String(_))) if !name.is_empty() => {
                 GroupsClaim::Listed(texts(groups))
             }
-            None if !name.is_empty() && self.has_overage(name) => GroupsClaim::Overage,
+            _ if !name.is_empty() && self.has_overage(name) => GroupsClaim::Overage,
             _ => GroupsClaim::Absent,
         }
     }
@@ -120,6 +140,10 @@ impl Claims {
             "false" | "0" => Some(false),
             _ => None,
         }
+    }
+
+    pub(super) fn into_raw(self) -> Map<String, Value> {
+        self.raw
     }
 
     /// All claims.

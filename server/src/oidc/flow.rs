@@ -142,8 +142,8 @@ impl OidcClient {
         let id_token = answer.raw_id_token().ok_or(TokenFault::Absent)?;
         let verifier = self.verifier(metadata);
         let verified = verifier.verify(id_token, &transaction.expectation(&access_token)).await?;
-        let mut claims = verified.claims;
-        self.add_user_info(metadata, &transaction.scopes, &access_token, &mut claims).await?;
+        let complete = self.add_user_info(metadata, &transaction.scopes, &access_token, verified.claims).await?;
+        let claims = complete.raw();
         let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
         let auth_time = claims.get("auth_time").and_then(Value::as_i64);
         let auth_time = auth_time.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
@@ -152,9 +152,9 @@ impl OidcClient {
             sid: text("sid"),
             login_hint: text("login_hint"),
             auth_time: auth_time.map(|at| transaction.signed_in_at(at)),
-            auth_contexts: verifier.auth_contexts(&claims),
+            auth_contexts: verifier.auth_contexts(claims),
             auth_methods: claims.get("amr").map(texts).unwrap_or_default(),
-            claims: Claims::new(claims),
+            claims: complete,
             tokens: answer.into_set(&transaction.scopes, self.clock().now()),
         })
     }

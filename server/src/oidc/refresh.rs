@@ -8,6 +8,7 @@ use openidconnect::{OAuth2TokenResponse, RefreshToken, Scope};
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::OidcClient;
+use super::claims::Claims;
 use super::claims_request::claims_request;
 use super::error::{OidcError, TokenFault};
 use super::id_token::{Expectation, ExpectedNonce};
@@ -105,6 +106,15 @@ impl RefreshError {
     }
 }
 
+/// What a refresh brought.
+#[derive(Clone, Debug)]
+pub struct Renewed {
+    /// The tokens, in place of those before.
+    pub tokens: TokenSet,
+    /// What a new ID token says about the person; `None` when none came.
+    pub claims: Option<Claims>,
+}
+
 /// What a refresh is to bring.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RefreshRequest<'a> {
@@ -128,7 +138,7 @@ impl OidcClient {
         identity: &IdentityKey,
         current: &TokenSet,
         request: RefreshRequest<'_>,
-    ) -> Result<TokenSet, RefreshError> {
+    ) -> Result<Renewed, RefreshError> {
         let refresh_token = current.refresh_token.as_ref().ok_or(RefreshError::NoRefreshToken)?;
         let metadata = self.metadata().await.map_err(unavailable)?;
         let asked = self.scopes_to_ask(request.scopes);
@@ -137,12 +147,12 @@ impl OidcClient {
         let answer = self.redeem_refresh_token(&metadata, refresh_token, &asked, claims).await;
         self.note_token_answer(&answer);
         let answer = answer.map_err(classify)?;
-        self.check_refreshed(&metadata, identity, current, &answer).await?;
+        let claims = self.check_refreshed(&metadata, identity, current, &answer).await?;
         let granted = if asked.is_empty() { &current.scopes } else { &asked };
         let mut renewed = answer.into_set(granted, self.clock().now());
         renewed.refresh_token = renewed.refresh_token.or_else(|| current.refresh_token.clone());
         renewed.id_token = renewed.id_token.or_else(|| current.id_token.clone());
-        Ok(renewed)
+        Ok(Renewed { tokens: renewed, claims })
     }
 
     fn scopes_to_ask(&self, scopes: Option<&[String]>) -> Vec<String> {
@@ -174,16 +184,16 @@ impl OidcClient {
     }
 
     /// An ID token that comes along must be about the same person and the same sign-in (section
-    /// 12.2), or nothing of the answer counts.
+    /// 12.2), or nothing of the answer counts. Returns its claims.
     async fn check_refreshed(
         &self,
         metadata: &Metadata,
         identity: &IdentityKey,
         current: &TokenSet,
         answer: &TokenAnswer,
-    ) -> Result<(), RefreshError> {
+    ) -> Result<Option<Claims>, RefreshError> {
         let Some(id_token) = answer.raw_id_token() else {
-            return Ok(());
+            return Ok(None);
         };
         let first = current.id_token.as_ref().and_then(|token| UnverifiedToken::parse(token.expose_secret()).ok());
         let claim = |name| first.as_ref().and_then(|first| first.claims.get(name)?.as_str());
@@ -196,7 +206,7 @@ impl OidcClient {
         let is_same_subject =
             claim("sub").is_none_or(|sub| verified.claims.get("sub").is_some_and(|found| found == sub));
         match verified.identity == *identity && is_same_subject {
-            true => Ok(()),
+            true => Ok(Some(Claims::new(verified.claims))),
             false => Err(RefreshError::Rejected(TokenFault::Subject.into())),
         }
     }

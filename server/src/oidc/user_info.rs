@@ -3,10 +3,12 @@
 
 use http::Request;
 use http::header::{ACCEPT, AUTHORIZATION};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
 
 use super::OidcClient;
+use super::claims::Claims;
 use super::error::{Endpoint, OidcError};
 use super::jwt::parse_object;
 use super::metadata::Metadata;
@@ -19,7 +21,22 @@ const TOKEN_CLAIMS: [&str; 13] =
     ["acr", "acrs", "amr", "at_hash", "aud", "auth_time", "azp", "exp", "iat", "iss", "nonce", "sid", "tid"];
 
 impl OidcClient {
-    /// Adds to the claims of a verified ID token what it lacks of the person's profile.
+    /// Adds to verified claims what they lack of the person's profile, as a sign-in does.
+    ///
+    /// # Errors
+    /// [`OidcError::UserInfoSubject`] if the answer is about somebody else, and no metadata. No answer is no error, but
+    /// the claims are then [`Claims::is_partial`].
+    pub async fn with_user_info(
+        &self,
+        claims: Claims,
+        scopes: &[String],
+        access_token: &SecretString,
+    ) -> Result<Claims, OidcError> {
+        let metadata = self.metadata().await?;
+        self.add_user_info(&metadata, scopes, access_token.expose_secret(), claims.into_raw()).await
+    }
+
+    /// The claims of a verified ID token, with what it lacks of the person's profile.
     ///
     /// # Errors
     /// [`OidcError::UserInfoSubject`] if the answer is about somebody else. No answer is no error.
@@ -28,13 +45,15 @@ impl OidcClient {
         metadata: &Metadata,
         scopes: &[String],
         access_token: &str,
-        claims: &mut Map<String, Value>,
-    ) -> Result<(), OidcError> {
-        if let Some(endpoint) = self.user_info_to_ask(metadata, claims, scopes) {
-            let profile = self.user_info(endpoint, access_token, claims.get("sub")).await?;
-            add_profile(claims, profile);
+        mut claims: Map<String, Value>,
+    ) -> Result<Claims, OidcError> {
+        if let Some(endpoint) = self.user_info_to_ask(metadata, &claims, scopes) {
+            match self.user_info(endpoint, access_token, claims.get("sub")).await? {
+                Some(profile) => add_profile(&mut claims, profile),
+                None => return Ok(Claims::partial(claims)),
+            }
         }
-        Ok(())
+        Ok(Claims::new(claims))
     }
 
     /// Where to ask for the profile: only with other providers than Entra, and only if the scopes
@@ -57,13 +76,13 @@ impl OidcClient {
         endpoint: &Url,
         access_token: &str,
         sub: Option<&Value>,
-    ) -> Result<Map<String, Value>, OidcError> {
+    ) -> Result<Option<Map<String, Value>>, OidcError> {
         match self.ask_user_info(endpoint, access_token).await {
-            Ok(profile) if sub.is_some() && profile.get("sub") == sub => Ok(profile),
+            Ok(profile) if sub.is_some() && profile.get("sub") == sub => Ok(Some(profile)),
             Ok(_) => Err(OidcError::UserInfoSubject),
             Err(error) => {
-                tracing::warn!(%error, "signing in without the profile from the user info endpoint");
-                Ok(Map::new())
+                tracing::warn!(%error, "the user info endpoint does not tell the profile");
+                Ok(None)
             }
         }
     }

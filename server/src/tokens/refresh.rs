@@ -13,8 +13,9 @@ use crate::config::OnGrantRevoked;
 use crate::consent::page_scopes_of;
 use crate::db::{DbError, to_end};
 use crate::models::{Grant, GrantFailure, NewAuditEvent, RefreshedGrant, SessionRecord, User};
-use crate::oidc::{RefreshError, RefreshRequest, TokenSet};
+use crate::oidc::{RefreshError, RefreshRequest, Renewed, TokenSet};
 use crate::state::AppState;
+use crate::user_sync::{self, Refreshed};
 use crate::write_transaction;
 use crate::{failpoint, metrics};
 
@@ -158,7 +159,7 @@ async fn leased_refresh(state: &AppState, grant: Grant, user: User) -> Result<Re
             Ok(fresh) => {
                 failpoint::here("refresh.received");
                 state.pacing.answered(&user.realm);
-                succeeded(&state, grant, &fresh).await
+                succeeded(&state, grant, fresh).await
             }
             Err(error) => {
                 state.pacing.failed(&user.realm, &error, state.clock.now());
@@ -182,12 +183,13 @@ fn lease_time(http_timeout: Duration) -> chrono::Duration {
     chrono::Duration::from_std(http_timeout * 3 + 2 * crate::db::WAIT).unwrap_or(MAX_BACKOFF)
 }
 
-async fn succeeded(state: &AppState, grant: Grant, fresh: &TokenSet) -> Result<RefreshOutcome, DbError> {
-    let sealed = match seal(&state.config.tokens.keys, &grant.id, fresh) {
+async fn succeeded(state: &AppState, grant: Grant, renewed: Renewed) -> Result<RefreshOutcome, DbError> {
+    let Renewed { tokens, claims } = renewed;
+    let sealed = match seal(&state.config.tokens.keys, &grant.id, &tokens) {
         Ok(sealed) => sealed,
         Err(error) => return unreadable(state, grant, &error.into()).await,
     };
-    let fresh = fresh.by_clock_ahead(state.database_clock.ahead());
+    let fresh = tokens.by_clock_ahead(state.database_clock.ahead());
     let result = RefreshedGrant {
         sealed,
         has_refresh_token: fresh.refresh_token.is_some(),
@@ -198,8 +200,19 @@ async fn succeeded(state: &AppState, grant: Grant, fresh: &TokenSet) -> Result<R
     };
     let mut conn = state.db.conn().await?;
     let kept = grant.refreshed(&mut conn, result).await?;
+    drop(conn);
     tracing::debug!(grant = %grant.id, kept, "grant refreshed");
-    Ok(if kept { RefreshOutcome::Refreshed } else { RefreshOutcome::Lost })
+    if !kept {
+        return Ok(RefreshOutcome::Lost);
+    }
+    if let Some(claims) = claims {
+        let Grant { id: grant_id, user_id, version, .. } = grant;
+        let TokenSet { scopes, access_token, .. } = tokens;
+        // Writing the result has raised the version once more.
+        let version = version + 1;
+        user_sync::after_refresh(state, Refreshed { user_id, grant_id, version, claims, scopes, access_token }).await;
+    }
+    Ok(RefreshOutcome::Refreshed)
 }
 
 pub(super) async fn failed(

@@ -14,9 +14,10 @@ use super::{GRAPH, due_at, micros, open, seal};
 use crate::config::IdentityKey;
 use crate::db::{DbError, to_end};
 use crate::models::{Grant, GrantFailure, NewGrant, User, new_id};
-use crate::oidc::{RefreshError, RefreshRequest, TokenSet};
+use crate::oidc::{Claims, RefreshError, RefreshRequest, TokenSet};
 use crate::state::AppState;
 use crate::tokens::VaultError;
+use crate::user_sync::{self, Refreshed};
 use crate::write_transaction;
 
 /// A token that ends within this time is renewed before it is given out.
@@ -152,11 +153,33 @@ async fn renew(
         let identity = IdentityKey { realm: user.realm.clone(), subject: user.subject.clone() };
         let request = RefreshRequest { scopes: Some(&scopes), claims: None };
         match state.oidc.refresh(&identity, &current, request).await {
-            Ok(fresh) => keep(&state, main, now_stored, &current, fresh, (&resource, &scopes)).await,
+            Ok(renewed) => {
+                let news = news(&state, &main, &current, renewed.claims);
+                let kept = keep(&state, main, now_stored, &current, renewed.tokens, (&resource, &scopes)).await?;
+                if let Some(news) = news {
+                    user_sync::after_refresh(&state, news).await;
+                }
+                Ok(kept)
+            }
             Err(error) => Err(refused(&state, main, user, error).await?),
         }
     })
     .await
+}
+
+/// What the new ID token tells of the person. Groups that it does not list are asked for with the token of the sign-in,
+/// while that is good: this one is for another API.
+fn news(state: &AppState, main: &Grant, current: &TokenSet, claims: Option<Claims>) -> Option<Refreshed> {
+    let claims = claims.filter(|_| current.expires_at > state.clock.now())?;
+    Some(Refreshed {
+        user_id: main.user_id.clone(),
+        grant_id: main.id.clone(),
+        // Writing the result raises the version once more.
+        version: main.version + 1,
+        claims,
+        scopes: current.scopes.clone(),
+        access_token: current.access_token.clone(),
+    })
 }
 
 /// One transaction: the new refresh token into the grant of the sign-in, the access token into that of its API.

@@ -43,4 +43,5 @@ ENTRA_TENANT_ID=$(az account show --query tenantId --output tsv)
 {%- endmatch %}
 ENTRA_CLIENT_ID=$app
 ENTRA_CLIENT_SECRET=$secret
+GROUPS_CLAIM_EMITTED=true
 SETTINGS

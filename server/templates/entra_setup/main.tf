@@ -154,3 +154,7 @@ output "ENTRA_CLIENT_SECRET" {
   value     = azuread_application_password.server.value
   sensitive = true
 }
+
+output "GROUPS_CLAIM_EMITTED" {
+  value = "true"
+}

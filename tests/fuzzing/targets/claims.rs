@@ -10,7 +10,7 @@ use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::{Map, Value};
 use server::middleware::client::ClientInfo;
 use server::oidc::{GroupsClaim, SignIn};
-use server::user_sync::{self, SyncInput, SyncOutcome};
+use server::user_sync::{self, Groups, SyncInput, SyncOutcome};
 
 static PROVIDER: LazyLock<Provider> = LazyLock::new(Provider::default);
 static SITE: LazyLock<Site> = LazyLock::new(Site::default);
@@ -36,8 +36,8 @@ fuzz_target!(|data: &[u8]| -> Corpus {
 fn synced(sign_in: SignIn) {
     let identity = sign_in.identity.clone();
     let groups = match sign_in.claims.groups("groups") {
-        GroupsClaim::Listed(groups) => Some(BTreeSet::from_iter(groups)),
-        GroupsClaim::Absent | GroupsClaim::Overage => None,
+        GroupsClaim::Listed(groups) => Groups::Told(BTreeSet::from_iter(groups)),
+        GroupsClaim::Absent | GroupsClaim::Overage => Groups::Unreadable("fuzzing"),
     };
     let client = ClientInfo { address: [127, 0, 0, 1].into(), user_agent: String::new() };
     let input = SyncInput { sign_in, groups, client, request_id: "fuzzing".to_owned() };

@@ -14,7 +14,7 @@ pub async fn db_fill(app: &TestApp, count: usize) {
         let upn = format!("user{number:04}@contoso.example");
         let user = server::models::NewUser {
             id: server::models::new_id(),
-            realm: "realm".into(),
+            realm: app.emulator.tenant_id().to_string(),
             subject: format!("subject{number}"),
             upn_fold: upn.clone(),
             upn: upn.clone(),

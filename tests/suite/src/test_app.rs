@@ -184,6 +184,7 @@ impl TestAppBuilder {
         let state = AppState::with_hooks(config_of(&settings, !self.without_api), clock.clone(), Vec::new(), hooks);
         let state = state.expect("the application is built");
         migrate::run(&state.db).await.expect("the migrations run");
+        server::role_mappings::reconcile_at_start(&state).await.expect("roles follow the rules");
         let service = server::router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let server = tokio::spawn(async move {
             let _ = axum::serve(listener, service).await;
@@ -343,7 +344,7 @@ impl TestApp {
 
     async fn code_flow(&self, who: (&str, &str), scopes: &str) -> serde_json::Value {
         let (program, redirect_uri) = (self.browser(), "http://localhost/program");
-        let mut authorize: Url = self.oauth_url("authorize").parse().expect("a URL");
+        let mut authorize: Url = self.authorize_url().parse().expect("a URL");
         authorize.query_pairs_mut().extend_pairs([
             ("client_id", self.emulator.client_id()),
             ("response_type", "code"),
@@ -366,20 +367,31 @@ impl TestApp {
     /// An access token for the API of a program by itself, with the app roles of the emulator's
     /// `own_app_roles`.
     pub async fn program_token(&self) -> String {
+        self.program_token_of(&self.emulator.tenant_id().to_string()).await
+    }
+
+    /// As [`TestApp::program_token`], of the program in this tenant.
+    pub async fn program_token_of(&self, tenant: &str) -> String {
         let scope = format!("api://{}/.default", self.emulator.client_id());
-        access_token_in(&self.redeem(&[("grant_type", "client_credentials"), ("scope", &scope)]).await)
+        let grant = [("grant_type", "client_credentials"), ("scope", scope.as_str())];
+        access_token_in(&self.redeem_in(tenant, &grant).await)
     }
 
     async fn redeem(&self, grant: &[(&str, &str)]) -> serde_json::Value {
+        self.redeem_in(&self.emulator.tenant_id().to_string(), grant).await
+    }
+
+    async fn redeem_in(&self, tenant: &str, grant: &[(&str, &str)]) -> serde_json::Value {
         let credentials = [("client_id", self.emulator.client_id()), ("client_secret", self.emulator.client_secret())];
         let body =
             form_urlencoded::Serializer::new(String::new()).extend_pairs(credentials).extend_pairs(grant).finish();
-        let answer = self.browser().post_raw(&self.oauth_url("token"), body, &[]).await;
+        let url = format!("{}/{tenant}/oauth2/v2.0/token", self.emulator.authority());
+        let answer = self.browser().post_raw(&url, body, &[]).await;
         serde_json::from_str(&answer.assert_status(200).body).expect("JSON")
     }
 
-    fn oauth_url(&self, endpoint: &str) -> String {
-        format!("{}/{}/oauth2/v2.0/{endpoint}", self.emulator.authority(), self.emulator.tenant_id())
+    fn authorize_url(&self) -> String {
+        format!("{}/{}/oauth2/v2.0/authorize", self.emulator.authority(), self.emulator.tenant_id())
     }
 
     /// The inside of another instance with some settings changed; it need not be able to serve.

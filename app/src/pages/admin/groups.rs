@@ -54,12 +54,16 @@ fn mappings_section(mappings: Vec<MappingRow>, typed: Typed, roles: Vec<String>,
         table("Role mappings", headers(&["Group or app role", "Role", "Where it stands", ""]), rows.into_any())
     };
     let note = (!memberships_kept).then(|| {
-        view! { <p class="panel-note">"Memberships are not kept here (MIRROR_GROUPS), so a mapping of a group works from each person's next sign-in on."</p> }
+        view! { <p class="panel-note">"Memberships are not kept here (MIRROR_GROUPS), so a new mapping of a group works from each person's next sign-in or token refresh on."</p> }
     });
     view! {
         <section class="panel" aria-labelledby="mappings">
             <h2 id="mappings">"Role mappings"</h2>
             {add_form(typed, roles)}
+            <p id="value-forms" class="panel-note">
+                "A GUID is a group, a name an app role. "<code>"group:name"</code>" is a group that goes by a name. "
+                <code>"tenant ID/"</code>" in front limits a mapping to the people of one tenant."
+            </p>
             {note}
             {list}
         </section>
@@ -101,8 +105,9 @@ fn add_form(typed: Typed, roles: Vec<String>) -> AnyView {
             <CsrfField/>
             <input type="hidden" name="action" value="add"/>
             <div class="field field-grow">
-                <label for="value">"Group object id, or app role"</label>
-                <input id="value" name="value" value=typed.value required maxlength="200" autocomplete="off"/>
+                <label for="value">"Group object ID, or app role"</label>
+                <input id="value" name="value" value=typed.value required maxlength="200" autocomplete="off"
+                    aria-describedby="value-forms"/>
             </div>
             <div class="field">
                 <label for="role">"Role"</label>

@@ -11,7 +11,7 @@ use crate::components::facts::{dash, facts, id, text, text_facts};
 use crate::components::form::Act;
 use crate::components::grants::grants_table;
 use crate::components::layout::{Document, admin_detail_page};
-use crate::components::roles::{from_here, from_provider};
+use crate::components::roles::{from_here, from_provider, kept_note};
 use crate::components::sessions::{Scope, sessions_table};
 use crate::components::status::{tag, user_status, user_type};
 use crate::components::table::{headers, table};
@@ -207,6 +207,7 @@ fn roles_section(user: &UserDetail) -> AnyView {
         <section class="panel" aria-labelledby="roles">
             <h2 id="roles">"Roles"</h2>
             {table("Roles", headers(&["Role", "From the provider", "Granted here", ""]), rows.into_any())}
+            {kept_note(user.kept_groups.clone())}
         </section>
     }
     .into_any()

@@ -10,6 +10,7 @@ fn api() -> ApiConfig {
     ApiConfig {
         audiences: vec![CLIENT_ID.to_owned(), format!("api://{CLIENT_ID}")],
         scope: "access_as_user".to_owned(),
+        cross_tenant_apps: Vec::new(),
     }
 }
 

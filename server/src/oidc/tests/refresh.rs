@@ -16,7 +16,8 @@ async fn signed_in(bench: &Bench) -> SignIn {
 
 async fn refresh(bench: &Bench, signed_in: &SignIn, answer: Answer) -> Result<TokenSet, RefreshError> {
     bench.script.answer("/token", answer);
-    bench.client.refresh(&signed_in.identity, &signed_in.tokens, RefreshRequest::default()).await
+    let renewed = bench.client.refresh(&signed_in.identity, &signed_in.tokens, RefreshRequest::default()).await;
+    renewed.map(|renewed| renewed.tokens)
 }
 
 fn renewed(id_token: Option<String>) -> Value {

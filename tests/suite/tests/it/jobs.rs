@@ -70,7 +70,9 @@ async fn every_job_runs_at_the_start_and_the_refresh_can_be_woken() {
     app.emulator.control().set_access_token_lifetime(20..=20);
     jobs::start(&app.state);
     let names: Vec<&str> = app.state.jobs.list().iter().map(|job| job.name).collect();
-    assert_eq!(names, ["audit-retention", "grant-purge", "refresh", "session-purge", "transaction-purge", "warm-up"]);
+    let expected =
+        ["audit-retention", "grant-purge", "groups-lapse", "refresh", "session-purge", "transaction-purge", "warm-up"];
+    assert_eq!(names, expected);
     for name in names {
         assert_eq!(after_run(&app, name, 1).await.error, "", "{name}");
     }

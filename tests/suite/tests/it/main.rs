@@ -37,6 +37,8 @@ mod queries;
 mod refreshing;
 mod requirements;
 mod role_mappings;
+mod role_news;
+mod role_rules;
 mod search;
 mod sessions;
 mod sign_in;

@@ -18,8 +18,34 @@ async fn doctor_is_content_with_a_good_registration() {
     let bad: Vec<&Finding> = findings.iter().filter(|finding| finding.level == Level::Failure).collect();
     assert!(bad.is_empty(), "{bad:?}");
     let checks: Vec<&str> = findings.iter().map(|finding| finding.check).collect();
-    assert_eq!(checks, ["database", "cookies", "scopes", "discovery", "clock", "redirect URI", "credential"]);
+    assert_eq!(checks, ["database", "cookies", "scopes", "groups", "discovery", "clock", "redirect URI", "credential"]);
     assert_eq!(finding(&app, "cookies").await.level, Level::Warning, "http on loopback is for development");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_says_where_groups_come_from_and_which_rules_give_nobody_a_role() {
+    const RULES: &str = "0a0b0c0d-0000-4000-8000-000000000001=staff,Sales=sales";
+    for (generic, settings, level, words) in [
+        (false, &[][..], Level::Ok, "Microsoft Graph is asked"),
+        (true, &[], Level::Ok, "GROUPS_CLAIM_EMITTED"),
+        (true, &[("GROUPS_CLAIM_EMITTED", "false")], Level::Warning, "GROUPS_KEEP_FOR"),
+        (false, &[("GROUPS_CLAIM", "off")], Level::Warning, "0a0b0c0d-0000-4000-8000-000000000001=staff gives nobody"),
+    ] {
+        let mut builder = TestApp::builder().setting("ROLE_MAPPING", RULES);
+        for (name, value) in settings {
+            builder = builder.setting(name, *value);
+        }
+        let app = if generic { builder.generic() } else { builder }.start().await;
+        let found = finding(&app, "groups").await;
+        assert_eq!(found.level, level, "{found:?}");
+        assert!(found.detail.contains(words), "{found:?}");
+    }
+    let app = TestApp::builder().setting("ROLE_MAPPING", RULES).start().await;
+    let named = entra_emulator::TokenEdit::claims(serde_json::json!({"groups": ["sales"]}));
+    app.emulator.control().edit_id_token(Some(1), named);
+    app.sign_in("member1").await;
+    let found = finding(&app, "groups").await;
+    assert_eq!((found.level, found.advice.contains("group:sales")), (Level::Warning, true), "{found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -63,8 +63,8 @@ async fn what_a_sign_in_writes_is_prepared_once() {
 /// Pages with the number of queries for what they show.
 const PAGES: [(&str, u32); 8] = [
     ("/", 0),
-    // Graph, sessions, grants, groups, role mappings, app roles, roles.
-    ("/profile", 7),
+    // Graph, sessions, grants, groups, roles and the rules that give them.
+    ("/profile", 6),
     // The people with their sessions, the names of all roles.
     ("/admin/users", 2),
     ("/admin/sessions", 1),
