@@ -30,8 +30,11 @@ pub struct SignInDetails {
     pub sid: Option<String>,
     /// Entra's opaque `login_hint` claim, sent as `logout_hint` at sign-out.
     pub login_hint: Option<String>,
-    /// When the provider authenticated the person (`auth_time`); when they signed in here, if it did not say.
+    /// When the provider authenticated the person; when they signed in here, if that is not known.
     pub auth_time: DateTime<Utc>,
+    /// Whether it is known. Sessions from before this was noted do not count as fresh.
+    #[serde(default)]
+    pub auth_time_is_known: bool,
     /// The authentication contexts that were proven (Entra's `acrs`, else `acr`).
     pub auth_contexts: Vec<String>,
     /// How the person proved who they are, if the provider said so (`amr`).
@@ -45,6 +48,12 @@ pub struct SignInDetails {
 }
 
 impl SignInDetails {
+    /// When the provider authenticated the person, if that is known.
+    #[must_use]
+    pub fn authenticated_at(&self) -> Option<DateTime<Utc>> {
+        self.auth_time_is_known.then_some(self.auth_time)
+    }
+
     /// Reads it from a session's row; `None` if the row holds none.
     #[must_use]
     pub fn of(session: &SessionRecord) -> Option<Self> {

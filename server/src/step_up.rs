@@ -54,7 +54,7 @@ pub struct Need {
 }
 
 impl Need {
-    /// A sign-in that is at most `max_age` old.
+    /// A sign-in that is at most `max_age` old. One of unknown age does not do.
     #[must_use]
     pub fn fresh_sign_in(max_age: Duration) -> Self {
         Self { max_age: Some(max_age), auth_context: None }
@@ -76,10 +76,8 @@ impl Need {
     /// Whether `signed_in` is enough at the time `now`.
     #[must_use]
     pub fn is_met(&self, signed_in: &SignInDetails, now: DateTime<Utc>) -> bool {
-        let is_fresh = self.max_age.is_none_or(|most| {
-            let age = (now - signed_in.auth_time).to_std().unwrap_or_default();
-            age <= most
-        });
+        let age = signed_in.authenticated_at().map(|at| (now - at).to_std().unwrap_or_default());
+        let is_fresh = self.max_age.is_none_or(|most| age.is_some_and(|age| age <= most));
         let is_strong = self.auth_context.as_ref().is_none_or(|context| signed_in.auth_contexts.contains(context));
         is_fresh && is_strong
     }

@@ -250,8 +250,8 @@ pub struct Settings {
     /// Age of the sign-in with which roles are granted and revoked and users disabled or erased, at most `90d`; or `off`.
     ///
     /// With an older one the administrator signs in again and comes back to what they wanted to do. Age is counted
-    /// from `auth_time` of the ID token; while the provider sends none, from the sign-in here. Entra sends it with
-    /// each sign-in when `auth_time` is an optional claim of the app registration.
+    /// from `auth_time` of the ID token; without it no sign-in is fresh, unless the person was asked to sign in anew
+    /// (`prompt=login`). Entra sends it when `auth_time` is an optional claim of the app registration.
     #[arg(long, env, hide_env_values = true, help_heading = USERS, default_value = "1h")]
     pub admin_sign_in_max_age: Option<String>,
 

@@ -371,6 +371,7 @@ async fn begin_session(
         sid: sign_in.sid.clone(),
         login_hint: sign_in.login_hint.clone(),
         auth_time: sign_in.auth_time.unwrap_or_else(|| state.shared_now().and_utc()),
+        auth_time_is_known: sign_in.auth_time.is_some(),
         auth_contexts: sign_in.auth_contexts.clone(),
         auth_methods: sign_in.auth_methods.clone(),
         address: caller.client.address.to_string(),

@@ -311,7 +311,8 @@ const NOT_STRONG_ENOUGH: Advice = advice(
     Retry::TryAgain,
     "Please sign in anew",
     "What you want to do needs a fresh or stronger sign-in, and the sign-in service did not confirm one.",
-    "Try again and complete every step that you are shown.",
+    "Try again and complete every step that you are shown. If that does not help, ask an administrator whether the app \
+     registration has the optional claims auth_time and acrs.",
 );
 
 const CLOCKS: Advice = advice(

@@ -35,7 +35,7 @@ pub struct SignIn {
     pub sid: Option<String>,
     /// Entra's opaque hint for later sign-ins and for signing out.
     pub login_hint: Option<String>,
-    /// When they signed in at the provider, if it says so.
+    /// When they signed in at the provider: by its word, or because this very sign-in asked them to do it anew.
     pub auth_time: Option<DateTime<Utc>>,
     /// The authentication contexts that the token proves: `acrs` with Entra ID, else `acr`.
     pub auth_contexts: Vec<String>,
@@ -145,13 +145,11 @@ impl OidcClient {
         let complete = self.add_user_info(metadata, &transaction.scopes, &access_token, verified.claims).await?;
         let claims = complete.raw();
         let text = |name: &str| claims.get(name).and_then(Value::as_str).map(str::to_owned);
-        let auth_time = claims.get("auth_time").and_then(Value::as_i64);
-        let auth_time = auth_time.and_then(|seconds| DateTime::from_timestamp(seconds, 0));
         Ok(SignIn {
             identity: verified.identity,
             sid: text("sid"),
             login_hint: text("login_hint"),
-            auth_time: auth_time.map(|at| transaction.signed_in_at(at)),
+            auth_time: transaction.signed_in_at(verified.auth_time),
             auth_contexts: verifier.auth_contexts(claims),
             auth_methods: claims.get("amr").map(texts).unwrap_or_default(),
             claims: complete,

@@ -59,6 +59,8 @@ pub(crate) enum ExpectedNonce<'a> {
 #[derive(Debug)]
 pub(crate) struct VerifiedToken {
     pub(crate) identity: IdentityKey,
+    /// When the person signed in at the provider, if the token says so.
+    pub(crate) auth_time: Option<DateTime<Utc>>,
     pub(crate) claims: serde_json::Map<String, Value>,
 }
 
@@ -90,7 +92,7 @@ impl Verifier<'_> {
         check_access_token_hash(&token, expected.access_token)?;
         self.check_authentication(&token, expected)?;
         let identity = self.identity(&token)?;
-        Ok(VerifiedToken { identity, claims: token.claims })
+        Ok(VerifiedToken { identity, auth_time: self.auth_time(&token)?, claims: token.claims })
     }
 
     /// `iss`: exactly the provider's. With Entra ID it must be the one of the tenant in `tid`, which
@@ -183,7 +185,7 @@ impl Verifier<'_> {
 
     /// `acr` and `auth_time`, where the request asked for them. After `max_age` the date must be there
     /// (section 2); after `prompt=login` alone it is checked if there, as Entra sends it only where
-    /// the application's registration asks for it.
+    /// the application's registration asks for it. One that lies in the future proves nothing.
     fn check_authentication(&self, token: &UnverifiedToken<'_>, expected: &Expectation<'_>) -> Result<(), TokenFault> {
         if let Some(context) = expected.auth_context
             && !self.auth_contexts(&token.claims).iter().any(|proven| proven == context)
@@ -193,11 +195,23 @@ impl Verifier<'_> {
         let signed_in = token.optional_time("auth_time")?;
         let oldest = expected.max_age.map(|age| self.now - age - self.leeway());
         let anew = expected.signed_in_since.map(|since| since - self.leeway());
+        let is_asked_for = oldest.is_some() || anew.is_some();
         match (signed_in, oldest, anew) {
             (None, Some(_), _) => Err(TokenFault::AuthTime),
             (Some(at), oldest, anew) if Some(at) < oldest || Some(at) < anew => Err(TokenFault::AuthTime),
+            (Some(at), ..) if is_asked_for && at > self.latest_auth_time() => Err(TokenFault::AuthTime),
             _ => Ok(()),
         }
+    }
+
+    /// When the person signed in at the provider, as the verified token says; `None` if it does not, or names a time
+    /// that has not come yet.
+    fn auth_time(&self, token: &UnverifiedToken<'_>) -> Result<Option<DateTime<Utc>>, TokenFault> {
+        Ok(token.optional_time("auth_time")?.filter(|at| *at <= self.latest_auth_time()))
+    }
+
+    fn latest_auth_time(&self) -> DateTime<Utc> {
+        self.now + self.leeway()
     }
 
     /// The authentication contexts that the claims of a verified token prove: `acrs` with Entra ID, else `acr`.

@@ -84,13 +84,12 @@ impl Transaction {
         now - self.created_at > TRANSACTION_LIFETIME
     }
 
-    /// When the person signed in, of whom the verified token says `auth_time`: after `prompt=login` not before
-    /// this transaction, so that a provider's slow clock does not ask a person twice.
-    pub(super) fn signed_in_at(&self, auth_time: DateTime<Utc>) -> DateTime<Utc> {
-        match self.prompt {
-            Some(Prompt::Login) => auth_time.max(self.created_at),
-            _ => auth_time,
-        }
+    /// When the person signed in, of whom the verified token says `auth_time`. After `prompt=login` or `max_age=0` not
+    /// before this transaction, so that neither a provider's slow clock nor its silence asks a person twice; otherwise
+    /// nobody knows what the token does not say.
+    pub(super) fn signed_in_at(&self, auth_time: Option<DateTime<Utc>>) -> Option<DateTime<Utc>> {
+        let is_anew = self.prompt == Some(Prompt::Login) || self.max_age_seconds == Some(0);
+        auth_time.max(is_anew.then_some(self.created_at))
     }
 
     /// What the ID token of this transaction must fit.

@@ -2,6 +2,8 @@
 
 use entra_emulator::{AuthorizationEdit, Endpoint, TokenEdit};
 use serde_json::json;
+use server::models::SessionRecord;
+use server::session_store::hash;
 use suite::{Browser, Page, TestApp};
 
 /// An application whose role changes need a sign-in of the last ten minutes, with a member and an administrator
@@ -15,8 +17,9 @@ async fn with_old_sign_in(settings: &[(&str, &str)]) -> (TestApp, Browser, Strin
     app.sign_in("member1").await;
     let admin = app.sign_in("admin").await;
     let path = format!("/admin/users/{}", app.db_user("member1@contoso.example").await.id);
-    app.advance(601);
-    app.emulator.control().advance_clock(601);
+    // The emulator's clock runs while the application's stands still: the sign-in may be some seconds younger.
+    app.advance(660);
+    app.emulator.control().advance_clock(660);
     (app, admin, path)
 }
 
@@ -103,7 +106,7 @@ async fn v_7_5_3_off_asks_for_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn s_15_13_an_old_auth_time_after_a_step_up_elevates_nobody_and_does_not_loop() {
     let (app, admin, path) = with_old_sign_in(&[]).await;
-    for auth_time in [json!(null), json!(app.emulator.control().now() - 601)] {
+    for auth_time in [json!(null), json!(app.emulator.control().now() - 660)] {
         let asked = grant_admin(&admin, &path).await.location_path();
         app.emulator.control().edit_id_token(Some(1), TokenEdit::claims(json!({ "auth_time": auth_time })));
         let authorizations = app.emulator.control().count(Endpoint::Authorize);
@@ -227,4 +230,88 @@ async fn an_act_on_more_people_than_an_address_holds_is_begun_anew_and_says_so()
     page.assert_status(200).assert_text("Nothing was done: please select them again");
     assert_eq!(page.url.path(), "/admin/users");
     assert!(app.db_user("member1@contoso.example").await.is_active());
+}
+
+/// A sign-in at `path` whose ID token says `auth_time` (`null`: nothing), and where a role change leads afterwards.
+async fn after_a_sign_in_that_says(app: &TestApp, path: &str, auth_time: serde_json::Value, at: &str) -> String {
+    let edit = TokenEdit::claims(json!({ "auth_time": auth_time }));
+    app.emulator.control().edit_id_token(Some(1), edit);
+    let admin = app.browser();
+    admin.sign_in_at(at, "admin").await.assert_status(303);
+    grant_admin(&admin, path).await.location_path()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_of_unknown_age_is_fresh_only_if_it_asked_the_person_to_sign_in_anew() {
+    let (app, _, path) = with_old_sign_in(&[]).await;
+    let now = app.emulator.control().now();
+    for (says, at, is_fresh) in [
+        (json!(null), "/auth/sign-in", false),
+        (json!(null), "/auth/sign-in?prompt=select_account", false),
+        (json!(null), "/auth/sign-in?prompt=login", true),
+        (json!(now), "/auth/sign-in", true),
+        (json!(now + 60), "/auth/sign-in", true),
+        (json!(now + 3_600), "/auth/sign-in", false),
+        (json!(0), "/auth/sign-in", false),
+        (json!(now - 660), "/auth/sign-in", false),
+    ] {
+        let led_to = after_a_sign_in_that_says(&app, &path, says.clone(), at).await;
+        let expected = if is_fresh { path.clone() } else { "/auth/sign-in".to_owned() };
+        assert_eq!(led_to.split('?').next(), Some(expected.as_str()), "{at} with auth_time {says}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_that_was_asked_to_be_fresh_and_names_no_time_or_one_to_come_is_refused() {
+    let (app, _, _) = with_old_sign_in(&[]).await;
+    let to_come = json!(app.emulator.control().now() + 3_600);
+    for (says, at) in [
+        (json!(null), "/auth/sign-in?max_age=0"),
+        (json!(null), "/auth/sign-in?max_age=600"),
+        (to_come.clone(), "/auth/sign-in?max_age=600"),
+        (to_come, "/auth/sign-in?prompt=login"),
+    ] {
+        app.emulator.control().edit_id_token(Some(1), TokenEdit::claims(json!({ "auth_time": says })));
+        let browser = app.browser();
+        browser.sign_in_at(at, "admin").await.assert_status(400).assert_text("Please sign in anew");
+        assert!(browser.cookie("id").is_none(), "{at}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sign_in_of_unknown_age_does_not_become_fresh_by_a_refresh() {
+    let app = TestApp::builder().setting("ADMIN_SIGN_IN_MAX_AGE", "10m").start().await;
+    app.emulator.control().set_access_token_lifetime(600..=600);
+    app.sign_in("member1").await;
+    let path = format!("/admin/users/{}", app.db_user("member1@contoso.example").await.id);
+    app.emulator.control().edit_id_token(Some(1), TokenEdit::claims(json!({ "auth_time": null })));
+    let admin = app.sign_in("admin").await;
+    app.settle().await;
+    app.advance(590);
+    app.emulator.control().advance_clock(590);
+    let now = app.emulator.control().now();
+    app.emulator.control().edit_id_token(None, TokenEdit::claims(json!({ "auth_time": now })));
+    assert!(server::tokens::refresh_due(&app.state).await.expect("no error") > 0);
+    let led_to = grant_admin(&admin, &path).await.location_path();
+    assert!(led_to.starts_with("/auth/sign-in?next="), "{led_to}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_from_before_the_age_was_noted_goes_on_and_is_not_fresh() {
+    let app = TestApp::start().await;
+    app.sign_in("member1").await;
+    let path = format!("/admin/users/{}", app.db_user("member1@contoso.example").await.id);
+    let admin = app.sign_in("admin").await;
+    let user = app.db_user("admin@contoso.example").await;
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    let session =
+        SessionRecord::list_by_user(&mut conn, &user.id, app.state.live_at()).await.expect("sessions").remove(0);
+    let older = session.data.replace(r#","auth_time_is_known":true"#, "");
+    assert_ne!(older, session.data);
+    let stored = hash(admin.cookie("id").expect("a session").parse().expect("an id"));
+    SessionRecord::save_data(&mut conn, &stored, &older).await.expect("saved");
+    drop(conn);
+    admin.get("/admin/users").await.assert_status(200);
+    let led_to = grant_admin(&admin, &path).await.location_path();
+    assert!(led_to.starts_with("/auth/sign-in?next="), "{led_to}");
 }
