@@ -14,6 +14,7 @@ pub mod users;
 
 use axum::middleware::from_fn_with_state;
 
+use self::caller::Gate;
 use crate::access::{Everyone, Group, Guard, Routes};
 use crate::error::AppError;
 use crate::state::AppState;
@@ -34,7 +35,7 @@ pub fn routes(state: &AppState) -> Routes {
     let audit_readers = Group::<caller::AuditReader>::new().get("/api/v1/audit", audit::list).guarded(state);
     let guarded = nothing::<caller::Caller>(state).merge(people).merge(user_readers).merge(audit_readers);
     // Of the routes alone: a layer would wrap the fallback of the whole router as well.
-    let router = guarded.router.route_layer(from_fn_with_state(state.clone(), caller::authenticate));
+    let router = guarded.router.route_layer(from_fn_with_state(Gate::new(state), caller::authenticate));
     Routes { router, ..guarded }.merge(everyone)
 }
 

@@ -176,6 +176,9 @@ async fn run(cli: Cli, environment: Environment) -> Result<(), ServeError> {
 async fn serve_with(settings: Settings, environment: &Environment) -> Result<(), ServeError> {
     let provider = Provider::start_if_needed(settings)?;
     let state = serve::build(&provider.settings, environment, provider.sign_in.as_ref())?;
+    #[cfg(debug_assertions)]
+    serve::refuse_the_public(&state.config)?;
+    serve::warn(&provider.settings, environment, provider.sign_in.is_some());
     serve::serve(state, provider.sign_in.clone()).await
 }
 

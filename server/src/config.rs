@@ -23,13 +23,13 @@ pub(crate) mod tests;
 mod urls;
 mod validate;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use secrecy::SecretString;
-use url::Url;
+use url::{Host, Url};
 
 pub use self::build::{Build, Database, Tenancy};
 pub use self::dotenv::Environment;
@@ -69,6 +69,10 @@ pub struct Config {
     pub http: HttpConfig,
     /// Requests per client address on `/auth/*` (`AUTH_RATE_LIMIT`); `None` is off.
     pub auth_rate_limit: Option<RateLimit>,
+    /// Requests per caller of the API (`API_RATE_LIMIT`); `None` is off.
+    pub api_rate_limit: Option<RateLimit>,
+    /// Whether `Strict-Transport-Security` speaks of names below as well (`HSTS_INCLUDE_SUBDOMAINS`).
+    pub hsts_include_subdomains: bool,
     /// How long audit events are kept: `AUDIT_RETENTION`.
     pub audit_retention: Duration,
     /// Whether audit events are lines on standard error, too: `AUDIT_LOG`.
@@ -91,6 +95,28 @@ impl Config {
     #[must_use]
     pub fn graph_scope(&self) -> Option<String> {
         self.graph_url.as_ref().map(|url| format!("{}/.default", url.as_str().trim_end_matches('/')))
+    }
+
+    /// Whether everybody has the address of a proxy that `TRUSTED_PROXIES` does not name.
+    #[must_use]
+    pub fn is_behind_unnamed_proxy(&self) -> bool {
+        is_behind_unnamed_proxy(&self.public_url, self.bind_addr.ip(), &self.trusted_proxies)
+    }
+}
+
+/// The server speaks plain HTTP, so that `https` ends at a proxy. On a public address something else may be meant.
+fn is_behind_unnamed_proxy(public_url: &PublicUrl, bind_addr: IpAddr, proxies: &[IpNet]) -> bool {
+    public_url.is_https() && is_inside(bind_addr) && proxies.is_empty()
+}
+
+/// Top-level domains that no registry gives away (RFC 2606, RFC 6761, RFC 6762; `internal` is ICANN's for private use).
+const PRIVATE_DOMAINS: [&str; 4] = ["internal", "local", "localhost", "test"];
+
+/// Whether `address` is of this machine or of a private network, or stands for all of a machine.
+fn is_inside(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.is_loopback() || v4.is_private() || v4.is_link_local() || v4.is_unspecified(),
+        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local() || v6.is_unspecified(),
     }
 }
 
@@ -118,6 +144,21 @@ impl PublicUrl {
     #[must_use]
     pub fn is_https(&self) -> bool {
         self.url.scheme() == "https"
+    }
+
+    /// Whether others than those at this machine or in its network may reach the application there.
+    #[must_use]
+    pub fn is_public(&self) -> bool {
+        match self.url.host() {
+            Some(Host::Domain(name)) => {
+                let is_reserved =
+                    |(_, last): (&str, &str)| PRIVATE_DOMAINS.contains(&last.to_ascii_lowercase().as_str());
+                name.contains('.') && !name.rsplit_once('.').is_some_and(is_reserved)
+            }
+            Some(Host::Ipv4(address)) => !is_inside(address.into()),
+            Some(Host::Ipv6(address)) => !is_inside(address.into()),
+            None => false,
+        }
     }
 
     /// The absolute URL of `path`, which starts with `/`.

@@ -77,7 +77,7 @@ impl Finding {
 
 /// Checks everything. Where one check needs what another found missing, it is left out.
 pub async fn examine(state: &AppState) -> Vec<Finding> {
-    let mut findings = vec![database(state).await, cookies(state), scopes(state)];
+    let mut findings = vec![database(state).await, cookies(state), proxies(state), scopes(state)];
     findings.extend(groups(state).await);
     match state.oidc.examine_metadata().await {
         Ok(issuer) => {
@@ -112,6 +112,27 @@ fn cookies(state: &AppState) -> Finding {
     }
     let detail = format!("id without Secure, as PUBLIC_URL is {}", url.origin());
     Finding::warning("cookies", detail, "Fine on one's own machine; anywhere else PUBLIC_URL must be https.")
+}
+
+/// Whose address people have here.
+fn proxies(state: &AppState) -> Finding {
+    const CHECK: &str = "client addresses";
+    let proxies = &state.config.trusted_proxies;
+    if state.config.is_behind_unnamed_proxy() {
+        return Finding::warning(
+            CHECK,
+            "TRUSTED_PROXIES is empty while TLS ends in front: everybody has the address of that proxy and shares one \
+             rate limit",
+            "Set TRUSTED_PROXIES to the networks of your proxies, as narrow as they are.",
+        );
+    }
+    match proxies.is_empty() {
+        true => Finding::ok(CHECK, "those of the connections"),
+        false => {
+            let named: Vec<String> = proxies.iter().map(ToString::to_string).collect();
+            Finding::ok(CHECK, format!("what {} forward", named.join(", ")))
+        }
+    }
 }
 
 fn scopes(state: &AppState) -> Finding {

@@ -18,6 +18,7 @@ use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
 use http::{Request, Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use url::Url;
 use uuid::Uuid;
 
@@ -29,6 +30,7 @@ use self::pacing::Pacing;
 use crate::clock::Clock;
 use crate::http::{HttpClient, HttpError, HttpErrorKind};
 use crate::oidc::transport::{Transport, retry_after};
+use crate::plain::plain_json;
 
 /// The most bytes that a JSON answer may have.
 const MAX_JSON: usize = 4 * 1024 * 1024;
@@ -270,5 +272,9 @@ fn read_json<T: DeserializeOwned>(response: &Response<Vec<u8>>) -> Result<T, Gra
     if !kind.to_ascii_lowercase().contains("json") {
         return Err(GraphError::Unexpected { detail: "not JSON" });
     }
-    serde_json::from_slice(response.body()).map_err(|_| GraphError::Unexpected { detail: "JSON of another shape" })
+    let read = serde_json::from_slice(response.body()).and_then(|mut body: Value| {
+        plain_json(&mut body);
+        serde_json::from_value(body)
+    });
+    read.map_err(|_| GraphError::Unexpected { detail: "JSON of another shape" })
 }

@@ -2,7 +2,7 @@
 //!
 //! A tour, from the outside in:
 //!
-//! - [`commands`] is the command line, [`serve`] the process, [`state`] what it shares.
+//! - [`commands`] is the command line, [`serve`] the process, [`connections`] its listeners, [`state`] what it shares.
 //! - [`router`] lists every route; [`middleware`] is around all of them, [`viewer`] finds out who
 //!   asks, [`access`] has the extractors that say who may, [`step_up`] asks for a fresher or
 //!   stronger sign-in, [`consent`] for another permission.
@@ -30,6 +30,7 @@ pub mod backend;
 pub mod clock;
 pub mod commands;
 pub mod config;
+pub mod connections;
 pub mod consent;
 pub mod cookies;
 pub mod counts;
@@ -62,9 +63,11 @@ pub mod models;
 pub mod oidc;
 pub mod pages;
 pub mod panics;
+pub mod plain;
 pub mod provider_logout;
 pub mod role_mappings;
 pub mod router;
+pub mod row_budget;
 pub mod serve;
 pub mod session_store;
 pub mod sign_in_fields;

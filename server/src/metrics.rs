@@ -16,7 +16,9 @@ use axum::routing::get;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
+use crate::connections::{self, Limits};
 use crate::db::DbError;
+use crate::handlers::health;
 use crate::jobs::JobStatus;
 use crate::models::{Grant, GrantFilter, SessionRecord};
 use crate::panics;
@@ -37,6 +39,8 @@ const JOB_DURATION: &str = "job_duration_seconds";
 const JOB_LAST_RUN: &str = "job_last_run_timestamp_seconds";
 const PANICS: &str = "panics_total";
 const PROVIDER: &str = "provider_up";
+const LOGOUT_TOKENS: &str = "logout_tokens_refused_total";
+const CLOSED: &str = "http_server_connections_closed_total";
 
 /// Upper ends of the durations' buckets, in seconds: from a cached page to a call that times out.
 const BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0];
@@ -77,6 +81,8 @@ fn describe() {
     describe_gauge!(JOB_DURATION, Unit::Seconds, "How long the last run took, by job");
     describe_gauge!(JOB_LAST_RUN, Unit::Seconds, "When the last run began, by job");
     describe_counter!(PANICS, "Panics that were caught");
+    describe_counter!(LOGOUT_TOKENS, "Logout tokens that were refused, by reason");
+    describe_counter!(CLOSED, "Connections closed because the client was `slow`, or to make room as all were `full`");
     describe_gauge!(PROVIDER, "Whether the provider's metadata, keys and token endpoint work: 1 or 0");
 }
 
@@ -109,6 +115,20 @@ pub(crate) fn sign_in(outcome: &'static str) {
     }
 }
 
+/// A logout token was refused.
+pub(crate) fn logout_token_refused(reason: &'static str) {
+    if is_on() {
+        counter!(LOGOUT_TOKENS, "reason" => reason).increment(1);
+    }
+}
+
+/// A connection was closed on a client that kept the server waiting: `reason` is `slow` or `full`.
+pub(crate) fn connection_closed(reason: &'static str) {
+    if is_on() {
+        counter!(CLOSED, "reason" => reason).increment(1);
+    }
+}
+
 /// A refresh ended.
 pub(crate) fn refresh(outcome: RefreshOutcome) {
     if is_on() {
@@ -116,7 +136,7 @@ pub(crate) fn refresh(outcome: RefreshOutcome) {
     }
 }
 
-/// Serves `/metrics` on `METRICS_ADDR` until the shutdown.
+/// Serves `/metrics`, and `/readyz` with its details, on `METRICS_ADDR` until the shutdown.
 ///
 /// # Errors
 /// When the address cannot be had.
@@ -124,17 +144,14 @@ pub(crate) async fn listen(state: &AppState, address: SocketAddr) -> std::io::Re
     start().map_err(std::io::Error::other)?;
     let listener = tokio::net::TcpListener::bind(address).await?;
     let (service, shutdown) = (routes(state.clone()), state.shutdown.clone());
-    state.tasks.spawn(async move {
-        let served = axum::serve(listener, service).with_graceful_shutdown(async move { shutdown.cancelled().await });
-        let _ = served.await;
-    });
+    state.tasks.spawn(connections::serve(listener, service, Limits::of_monitoring(), shutdown));
     tracing::info!(%address, "metrics are served at /metrics");
     Ok(())
 }
 
 /// The routes of the listener.
 pub fn routes(state: AppState) -> Router {
-    Router::new().route("/metrics", get(scrape)).with_state(state)
+    Router::new().route("/metrics", get(scrape)).route("/readyz", get(health::ready_in_detail)).with_state(state)
 }
 
 async fn scrape(State(state): State<AppState>) -> impl IntoResponse {

@@ -29,7 +29,7 @@ use tracing::Instrument as _;
 
 use self::client::TrustedProxies;
 use self::error_page::Reader;
-use self::rate_limit::AuthLimiter;
+use self::rate_limit::{AuthLimiter, Limiter, client, counts_when_refused};
 use self::request_id::Journal;
 pub use self::security_headers::FurtherOrigins;
 use self::security_headers::{HeaderSettings, Nonce, SecurityHeaders};
@@ -48,6 +48,8 @@ pub struct StackSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// `AUTH_RATE_LIMIT`; `None` is off.
     pub auth_rate_limit: Option<RateLimit>,
+    /// `HSTS_INCLUDE_SUBDOMAINS`.
+    pub hsts_include_subdomains: bool,
     /// The provider's URLs: forms may lead there, and it may frame the front-channel logout page.
     pub provider_urls: Vec<String>,
     /// Where forms may lead, too, as soon as the provider's metadata says so.
@@ -77,11 +79,12 @@ impl Stack {
             proxies: TrustedProxies::new(settings.trusted_proxies.clone()),
             headers: SecurityHeaders::new(&HeaderSettings {
                 https,
+                hsts_include_subdomains: settings.hsts_include_subdomains,
                 form_action: settings.provider_urls.clone(),
                 logout_frame_ancestors: settings.provider_urls.clone(),
                 further_origins: settings.further_origins.clone(),
             }),
-            limiter: settings.auth_rate_limit.map(AuthLimiter::new),
+            limiter: settings.auth_rate_limit.map(Limiter::new),
         }
     }
 
@@ -96,9 +99,15 @@ impl Stack {
     /// The answer of all that is further in, or of [`Stack::admit`]; errors and panics as pages.
     async fn answer(&self, request: Request, next: Next) -> Response {
         let reader = Reader::of(&request);
+        let counted = client(&request).filter(|_| counts_when_refused(&request));
         let response = match self.admit(&request) {
             Ok(()) => error_page::catch_panic(next.run(request)).await,
             Err(refusal) => refusal.into_response(),
+        };
+        let counted = counted.filter(|_| response.status().is_client_error());
+        let response = match self.limiter.as_ref().zip(counted).map(|(limiter, client)| limiter.check(&client)) {
+            Some(Err(refusal)) => refusal.into_response(),
+            _ => response,
         };
         reader.page(response)
     }

@@ -134,6 +134,7 @@ fn stack_settings(state: &AppState) -> StackSettings {
         public_url: config.public_url.clone(),
         trusted_proxies: config.trusted_proxies.clone(),
         auth_rate_limit: config.auth_rate_limit,
+        hsts_include_subdomains: config.hsts_include_subdomains,
         provider_urls: vec![provider_url],
         further_origins: further_origins(state),
     }

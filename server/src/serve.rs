@@ -1,6 +1,5 @@
 //! `server serve`: from settings to a listening process, and down again without losing work.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -11,6 +10,9 @@ use crate::config::build::Build;
 use crate::config::dotenv::Environment;
 use crate::config::problems::Problems;
 use crate::config::settings::Settings;
+#[cfg(debug_assertions)]
+use crate::config::{Config, Problem};
+use crate::connections::{self, Limits};
 use crate::db::{DbError, migrate};
 use crate::jobs;
 use crate::metrics;
@@ -72,6 +74,27 @@ pub fn build(settings: &Settings, environment: &Environment, dev: Option<&DevSig
     Ok(AppState::new(config, Clock::system(), personas)?)
 }
 
+/// A debug build is for a developer's machine: slow, with checks of its own, and able to start an emulator that signs
+/// anybody in.
+///
+/// # Errors
+/// [`ServeError::Settings`] for a `PUBLIC_URL` at which others could reach it.
+#[cfg(debug_assertions)]
+pub fn refuse_the_public(config: &Config) -> Result<(), ServeError> {
+    let text = "this is a debug build, which serves nobody but its developer; build with --release";
+    match config.public_url.is_public() {
+        true => Err(ServeError::Settings(Problems::new(vec![Problem::new(["PUBLIC_URL"], text)]))),
+        false => Ok(()),
+    }
+}
+
+/// Logs what the settings allow but probably do not mean; `dev` says whether the emulator signs people in.
+pub fn warn(settings: &Settings, environment: &Environment, dev: bool) {
+    for warning in settings.warnings(&Build::current(settings, dev), environment) {
+        tracing::warn!(%warning, "a setting is probably not meant so");
+    }
+}
+
 /// The application for a command that needs the database only: in development without a provider,
 /// the provider's settings are made up, since nothing is asked of it.
 ///
@@ -107,10 +130,8 @@ pub async fn serve(state: AppState, dev: Option<DevSignIn>) -> Result<(), ServeE
     }
     jobs::start(&state);
     announce(&state, dev.as_ref());
-    let service = router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
-    let shutdown = state.shutdown.clone();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async move { shutdown.cancelled().await });
-    let server = tokio::spawn(async move { server.await });
+    let app = router::build(state.clone());
+    let server = tokio::spawn(connections::serve(listener, app, Limits::of_process(), state.shutdown.clone()));
     told_to_end().await;
     tracing::info!("shutting down: no new requests, work under way may finish");
     state.shutdown.cancel();

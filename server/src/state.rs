@@ -20,9 +20,11 @@ use crate::graph::GraphClient;
 use crate::hooks::{self, SyncHooks};
 use crate::http::{HttpClient, HttpError};
 use crate::jobs::JobBoard;
-use crate::models::LiveAt;
+use crate::models::{LiveAt, User};
 use crate::oidc::OidcClient;
+use crate::row_budget::RowBudgets;
 use crate::tokens::TenantPacing;
+use crate::user_sync::Refusal;
 
 /// How many people's profiles and groups are asked for at once after refreshes.
 const PROFILE_TURNS: usize = 8;
@@ -51,6 +53,8 @@ pub struct App {
     pub profile_turns: Semaphore,
     /// Tokens of Graph's on behalf of callers of the API.
     pub on_behalf_of: OnBehalfOf,
+    /// How many rows of the audit log strangers may cause.
+    pub row_budgets: RowBudgets,
     /// How the background jobs fare, and the way to wake them.
     pub jobs: JobBoard,
     /// What the checks of [`crate::doctor`] found last.
@@ -130,6 +134,7 @@ impl AppState {
             pacing: TenantPacing::default(),
             profile_turns: Semaphore::new(PROFILE_TURNS),
             on_behalf_of: OnBehalfOf::default(),
+            row_budgets: RowBudgets::default(),
             jobs: JobBoard::default(),
             examinations: Examinations::default(),
             tasks: TaskTracker::new(),
@@ -152,6 +157,19 @@ impl App {
     pub fn ago(&self, time: Duration) -> NaiveDateTime {
         let time = chrono::Duration::from_std(time).unwrap_or(chrono::Duration::MAX);
         self.shared_now().checked_sub_signed(time).unwrap_or_default()
+    }
+
+    /// Whether somebody who has signed in before may still come in, by session or by access token.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn admits(&self, user: &User) -> Result<(), Refusal> {
+        let is_blocked_guest = self.config.sync.block_guest_users && user.user_type == "guest";
+        match (user.is_active(), is_blocked_guest) {
+            (false, _) => Err(Refusal::Disabled),
+            (true, true) => Err(Refusal::Guest),
+            (true, false) => Ok(()),
+        }
     }
 
     /// What a session must satisfy to be live now.

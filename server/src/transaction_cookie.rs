@@ -74,6 +74,14 @@ pub fn remove(response: &mut HeaderMap, config: &Config, state: &str) {
     cookies::remove(response, name(config, state), is_secure(config), same_site(config));
 }
 
+/// Whether this browser has begun any sign-in here.
+#[must_use]
+pub fn is_there(request: &HeaderMap, config: &Config) -> bool {
+    let prefix = prefix(config);
+    let mut own = cookies::all(request).filter(|(name, _)| name.starts_with(&prefix)).take(MAX_LOOKED_AT);
+    own.any(|(name, value)| open(config, name, value).is_some())
+}
+
 fn open(config: &Config, name: &str, value: &str) -> Option<PendingSignIn> {
     let sealed = URL_SAFE_NO_PAD.decode(value).ok()?;
     let plain = config.tokens.keys.open(&sealed, name.as_bytes()).ok()?;

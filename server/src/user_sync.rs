@@ -22,6 +22,7 @@ use crate::models::{
     set_app_roles, set_memberships, set_role_reasons,
 };
 use crate::oidc::{Claims, GroupsClaim, SignIn};
+use crate::plain::plain;
 use crate::role_mappings::{self, ADMIN_USERS, Told};
 use crate::state::AppState;
 use crate::tokens::{self, VaultError};
@@ -255,9 +256,9 @@ fn is_external(config: &SyncConfig, claims: &Claims) -> Option<bool> {
     mapped.and_then(|(_, claim)| claims.boolean(claim))
 }
 
-/// Text from a provider as it is stored: no NUL (PostgreSQL refuses it), bounded.
+/// Text from a provider as it is stored: plain and bounded.
 pub(crate) fn clean(text: &str) -> String {
-    text.chars().filter(|c| *c != '\0').take(512).collect::<String>().trim().to_owned()
+    plain(text).chars().take(512).collect::<String>().trim().to_owned()
 }
 
 async fn sync_roles(

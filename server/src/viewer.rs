@@ -125,7 +125,7 @@ async fn find_current(
     let mut conn = state.db.read().await?;
     let found = SessionRecord::find_live_with_user(&mut conn, &hash(id), state.live_at()).await?;
     drop(conn);
-    let Some((record, user, has_photo)) = found.filter(|(_, user, _)| user.is_active()) else {
+    let Some((record, user, has_photo)) = found.filter(|(_, user, _)| state.admits(user).is_ok()) else {
         return Ok(None);
     };
     let Some(signed_in) = SignInDetails::of(&record) else {

@@ -51,6 +51,34 @@ fn the_script_for_the_azure_cli_is_a_shell_script() {
     assert!(checked.status.success(), "{}", text(&checked.stderr));
 }
 
+#[cfg(debug_assertions)]
+#[test]
+fn a_debug_build_does_not_serve_the_public() {
+    let key = text(&server(&["keys", "new"], &[]).stdout);
+    let entra = [
+        ("ENTRA_TENANT_ID", "00000000-0000-4000-8000-000000000000"),
+        ("ENTRA_CLIENT_ID", "00000000-0000-4000-8000-000000000001"),
+        ("ENTRA_CLIENT_SECRET", "a-secret"),
+        ("TOKEN_ENCRYPTION_KEYS", key.trim()),
+    ];
+    let public = ("PUBLIC_URL", "https://app.example.com");
+    for settings in [&[public][..], &[&[public], &entra[..]].concat()] {
+        let output = server(&["serve"], settings);
+        assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("PUBLIC_URL: this is a debug build"), "{}", text(&output.stderr));
+    }
+}
+
+#[test]
+fn a_start_behind_a_proxy_that_nobody_named_warns() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound").to_string();
+    let output = server(&["serve"], &[("PUBLIC_URL", "https://app.localhost"), ("BIND_ADDR", &address)]);
+    assert_eq!(output.status.code(), Some(1), "the port is taken");
+    let log = text(&output.stderr);
+    assert!(log.contains("WARN") && log.contains("TRUSTED_PROXIES: "), "{log}");
+}
+
 #[test]
 fn the_health_check_fails_where_nothing_listens() {
     let output = server(&["healthcheck"], &[("BIND_ADDR", "127.0.0.1:1")]);

@@ -1,6 +1,7 @@
 //! Who calls the API: from the bearer token to a person or a program, and what they may.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::HeaderMap;
@@ -16,12 +17,13 @@ use crate::access::Guard;
 use crate::config::{ApiConfig, IdentityKey, ProviderKind, Tenant};
 use crate::db::DbConn;
 use crate::error::AppError;
+use crate::middleware::rate_limit::{Limiter, client};
 use crate::middleware::request_id::Actor;
 use crate::models::{RoleReason, RoleSource, User, UserRole};
 use crate::oidc::{ApiCaller, Claims, GroupsClaim, OidcError, Permissions, TokenFault};
 use crate::role_mappings::{self, Told};
 use crate::state::AppState;
-use crate::user_sync::{ADMIN, folded};
+use crate::user_sync::{ADMIN, Refusal, folded};
 
 /// The app role that lets a program read the users, to be defined in the app registration.
 pub const READ_USERS: &str = "Users.Read.All";
@@ -43,21 +45,53 @@ pub enum Caller {
     },
 }
 
+/// What [`authenticate`] needs: the application, and how often each caller may come (`API_RATE_LIMIT`).
+#[derive(Clone)]
+pub struct Gate {
+    state: AppState,
+    limiter: Option<Limiter<Counted>>,
+}
+
+/// Who counts as one caller.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Counted {
+    /// A person, or a program by itself.
+    Known(IdentityKey),
+    /// Whoever brings no good token.
+    Stranger(IpAddr),
+}
+
+impl Gate {
+    /// A gate with nobody counted yet.
+    #[must_use]
+    pub fn new(state: &AppState) -> Self {
+        Self { state: state.clone(), limiter: state.config.api_rate_limit.map(Limiter::new) }
+    }
+
+    /// Takes one request off the caller's allowance.
+    fn count(&self, counted: Option<Counted>) -> Result<(), AppError> {
+        self.limiter.as_ref().zip(counted).map_or(Ok(()), |(limiter, counted)| limiter.check(&counted))
+    }
+}
+
 /// Middleware: finds out who calls, or refuses.
 ///
 /// # Errors
-/// 400, 401 or 403 with a challenge; 403 for people who may not come in; 503 when the provider's
-/// keys or the database are not to be had.
-pub async fn authenticate(
-    State(state): State<AppState>,
-    mut request: Request,
-    next: Next,
-) -> Result<Response, AppError> {
+/// 400, 401 or 403 with a challenge; 403 for people who may not come in; 429 for those who come too often; 503 when the
+/// provider's keys or the database are not to be had.
+pub async fn authenticate(State(gate): State<Gate>, mut request: Request, next: Next) -> Result<Response, AppError> {
+    let state = &gate.state;
     let api = state.config.api.as_ref().ok_or(AppError::NotFound)?;
-    let challenge = |fault| AppError::from(Challenge { fault, scope: api.scope.clone() });
-    let token = bearer_token(request.headers()).map_err(challenge)?;
-    let caller = identify(&state, api, token).await?;
-    let presented = Presented(SecretString::from(token));
+    let verified = match verify(state, api, request.headers()).await {
+        Ok(verified) => verified,
+        Err(refusal) => {
+            gate.count(client(&request).map(Counted::Stranger))?;
+            return Err(refusal);
+        }
+    };
+    let (presented, verified) = verified;
+    gate.count(Some(Counted::Known(verified.identity.clone())))?;
+    let caller = admitted(state, api, verified).await?;
     request.extensions_mut().insert(presented);
     if let (Caller::Person(user), Some(actor)) = (&caller, request.extensions().get::<Actor>()) {
         actor.is(&user.id);
@@ -82,8 +116,14 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Fault> {
     }
 }
 
-async fn identify(state: &AppState, api: &ApiConfig, token: &str) -> Result<Caller, AppError> {
+async fn verify(state: &AppState, api: &ApiConfig, headers: &HeaderMap) -> Result<(Presented, ApiCaller), AppError> {
+    let challenge = |fault| AppError::from(Challenge { fault, scope: api.scope.clone() });
+    let token = bearer_token(headers).map_err(challenge)?;
     let verified = state.oidc.verify_access_token(token, api).await.map_err(|error| refusal(error, api))?;
+    Ok((Presented(SecretString::from(token)), verified))
+}
+
+async fn admitted(state: &AppState, api: &ApiConfig, verified: ApiCaller) -> Result<Caller, AppError> {
     let ApiCaller { identity, permissions, claims } = verified;
     match permissions {
         Permissions::Delegated(_) => person(state, &identity, &claims).await,
@@ -114,13 +154,18 @@ async fn person(state: &AppState, identity: &IdentityKey, claims: &Claims) -> Re
     let mut user = user.ok_or(AppError::NotAdmitted {
         message: "This person has never signed in to this application. They do so once in a browser.",
     })?;
-    if !user.is_active() {
-        return Err(AppError::NotAdmitted { message: "An administrator has disabled this person's account here." });
+    if let Some(is_guest) = claims.is_guest() {
+        // The token is newer than what was synced.
+        user.user_type = if is_guest { "guest" } else { "member" }.to_owned();
     }
-    // As at their sign-in, which may have been before the setting.
-    let is_guest = claims.is_guest().unwrap_or(user.user_type == "guest");
-    if state.config.sync.block_guest_users && is_guest {
-        return Err(AppError::NotAdmitted { message: "Guests are not admitted to this application." });
+    match state.admits(&user) {
+        Ok(()) => {}
+        Err(Refusal::Guest) => {
+            return Err(AppError::NotAdmitted { message: "Guests are not admitted to this application." });
+        }
+        Err(_) => {
+            return Err(AppError::NotAdmitted { message: "An administrator has disabled this person's account here." });
+        }
     }
     user.roles = roles(state, &mut conn, &user, claims).await?;
     Ok(Caller::Person(Box::new(user)))

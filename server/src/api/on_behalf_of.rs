@@ -22,34 +22,39 @@ const MAX_KEPT: usize = 10_000;
 /// A token that ends within this time is not given out.
 const MARGIN: chrono::Duration = chrono::Duration::seconds(60);
 
-/// Tokens and their ends, by the digest of what was presented.
-type Kept = HashMap<Vec<u8>, (SecretString, DateTime<Utc>)>;
+/// For this long a refusal stands: the same exchange is not tried again, however often the caller comes.
+const REFUSED: chrono::Duration = chrono::Duration::seconds(60);
 
-/// Tokens that were got on behalf of callers.
+/// What an exchange brought, and until when that stands.
+#[derive(Clone, Debug)]
+struct Exchanged {
+    outcome: Result<SecretString, RefreshError>,
+    until: DateTime<Utc>,
+}
+
+/// Exchanges on behalf of callers, by the digest of what was presented.
 #[derive(Debug, Default)]
 pub struct OnBehalfOf {
-    kept: Mutex<Kept>,
+    kept: Mutex<HashMap<Vec<u8>, Exchanged>>,
 }
 
 impl OnBehalfOf {
-    fn get(&self, presented: &[u8], now: DateTime<Utc>) -> Option<SecretString> {
-        let kept = self.lock();
-        let (token, expires_at) = kept.get(presented)?;
-        (*expires_at > now + MARGIN).then(|| token.clone())
+    fn get(&self, presented: &[u8], now: DateTime<Utc>) -> Option<Exchanged> {
+        self.lock().get(presented).filter(|exchanged| exchanged.until > now).cloned()
     }
 
-    fn put(&self, presented: Vec<u8>, token: SecretString, expires_at: DateTime<Utc>, now: DateTime<Utc>) {
+    fn put(&self, presented: Vec<u8>, exchanged: Exchanged, now: DateTime<Utc>) {
         let mut kept = self.lock();
         if kept.len() >= MAX_KEPT {
-            kept.retain(|_, (_, expires_at)| *expires_at > now);
+            kept.retain(|_, exchanged| exchanged.until > now);
         }
         if kept.len() >= MAX_KEPT {
             kept.clear();
         }
-        kept.insert(presented, (token, expires_at));
+        kept.insert(presented, exchanged);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Kept> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Vec<u8>, Exchanged>> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -63,15 +68,27 @@ pub(super) async fn graph(state: &AppState, token: &Presented) -> Result<(GraphC
     let (graph, scope) = state.graph.clone().zip(state.config.graph_scope()).ok_or(AppError::NotFound)?;
     let (presented, now) = (digest(token.0.expose_secret().as_bytes()), state.clock.now());
     if let Some(kept) = state.on_behalf_of.get(&presented, now) {
-        return Ok((graph, kept));
+        return kept.outcome.map(|token| (graph, token)).map_err(|error| refusal(state, &error));
     }
-    let tokens = state.oidc.on_behalf_of(&token.0, &[scope]).await.map_err(|error| refusal(state, &error))?;
-    state.on_behalf_of.put(presented, tokens.access_token.clone(), tokens.expires_at, now);
-    Ok((graph, tokens.access_token))
+    let exchanged = state.oidc.on_behalf_of(&token.0, &[scope]).await;
+    let until = match &exchanged {
+        Ok(tokens) => tokens.expires_at - MARGIN,
+        Err(error) => now + if is_an_answer(error) { REFUSED } else { chrono::Duration::zero() },
+    };
+    let outcome = exchanged.map(|tokens| tokens.access_token);
+    if let Err(error) = &outcome {
+        tracing::warn!(reason = error.reason(), %error, "no token on behalf of a caller");
+    }
+    state.on_behalf_of.put(presented, Exchanged { outcome: outcome.clone(), until }, now);
+    outcome.map(|token| (graph, token)).map_err(|error| refusal(state, &error))
+}
+
+/// Whether the provider has judged the exchange, so that it would say the same again.
+fn is_an_answer(error: &RefreshError) -> bool {
+    !matches!(error, RefreshError::Throttled { .. } | RefreshError::Unavailable { .. })
 }
 
 fn refusal(state: &AppState, error: &RefreshError) -> AppError {
-    tracing::warn!(reason = error.reason(), %error, "no token on behalf of a caller");
     let scope = state.config.api.as_ref().map(|api| api.scope.clone()).unwrap_or_default();
     match error {
         RefreshError::InteractionRequired(error) => {

@@ -45,6 +45,13 @@ pub struct Settings {
     #[arg(long, env, hide_env_values = true, help_heading = WEB)]
     pub auth_rate_limit: Option<String>,
 
+    /// Whether browsers are told to use `https` for all names below that of `PUBLIC_URL` as well: `true` or `false`.
+    ///
+    /// It is the word `includeSubDomains` of `Strict-Transport-Security`, which browsers remember for two years. Switch it
+    /// off where a name below serves `http`.
+    #[arg(long, env, hide_env_values = true, help_heading = WEB, default_value = "true")]
+    pub hsts_include_subdomains: Option<String>,
+
     /// Paths that need no sign-in, with all below them: comma-separated, each starting with `/`.
     ///
     /// Everything else needs a sign-in, except the built-in public routes.
@@ -277,6 +284,13 @@ pub struct Settings {
     #[arg(long, env, hide_env_values = true, help_heading = API)]
     pub api_cross_tenant_apps: Option<String>,
 
+    /// Requests that one caller may make on `/api`: a count and a time such as `600/1m`, or `off`.
+    ///
+    /// A caller is a person or a program; what brings no good access token counts by its address. More are answered with
+    /// 429 and `Retry-After`. Default: `600/1m`; `off` when `PUBLIC_URL` is a loopback host.
+    #[arg(long, env, hide_env_values = true, help_heading = API)]
+    pub api_rate_limit: Option<String>,
+
     /// Time that one outgoing call may take, its repetitions included; at most `5m`.
     #[arg(long, env, hide_env_values = true, help_heading = OUTGOING, default_value = "10s")]
     pub http_timeout: Option<String>,
@@ -329,7 +343,7 @@ impl Settings {
     /// Name and value of each setting.
     pub(super) fn values(&self) -> Vec<(String, Option<&str>)> {
         fields!(self;
-            public_url bind_addr metrics_addr trusted_proxies auth_rate_limit login_exempt_paths live_reload database_url
+            public_url bind_addr metrics_addr trusted_proxies auth_rate_limit hsts_include_subdomains login_exempt_paths live_reload database_url
             database_url_file audit_retention audit_log
             entra_tenant_id entra_allowed_tenants entra_client_id entra_client_secret entra_client_secret_file
             entra_client_certificate_file entra_client_key_file entra_federated_token_file entra_authority graph_url
@@ -337,7 +351,7 @@ impl Settings {
             token_encryption_keys token_encryption_keys_file token_refresh_threshold grant_idle_limit on_grant_revoked create_new_users
             block_guest_users claim_mapping boolean_claim_mapping groups_claim groups_claim_emitted groups_keep_for
             mirror_groups role_mapping admin_users
-            directory_sync_interval erase_users_after admin_sign_in_max_age admin_auth_context api_audience api_scope api_cross_tenant_apps http_timeout http_retries extra_ca_file)
+            directory_sync_interval erase_users_after admin_sign_in_max_age admin_auth_context api_audience api_scope api_cross_tenant_apps api_rate_limit http_timeout http_retries extra_ca_file)
     }
 }
 

@@ -151,6 +151,8 @@ const REFUSED: &[(&[Pair], &[&str])] = &[
     (&[("AUTH_RATE_LIMIT", "0/1m")], &["AUTH_RATE_LIMIT"]),
     (&[("AUTH_RATE_LIMIT", "60/0s")], &["AUTH_RATE_LIMIT"]),
     (&[("AUTH_RATE_LIMIT", "none")], &["AUTH_RATE_LIMIT"]),
+    (&[("API_RATE_LIMIT", "600")], &["API_RATE_LIMIT"]),
+    (&[("HSTS_INCLUDE_SUBDOMAINS", "some")], &["HSTS_INCLUDE_SUBDOMAINS"]),
     (&[("LOGIN_EXEMPT_PATHS", "docs")], &["LOGIN_EXEMPT_PATHS"]),
     (&[("LOGIN_EXEMPT_PATHS", "/")], &["LOGIN_EXEMPT_PATHS"]),
     (&[("LOGIN_EXEMPT_PATHS", "/docs/../admin")], &["LOGIN_EXEMPT_PATHS"]),
@@ -399,6 +401,9 @@ fn the_rate_limit_is_off_on_loopback_unless_it_is_set() {
     let public = ("PUBLIC_URL", "https://app.example.com");
     assert_eq!(accept(&[public]).auth_rate_limit, Some(RateLimit { count: 60, per: minute }));
     assert_eq!(accept(&[public, ("AUTH_RATE_LIMIT", "OFF")]).auth_rate_limit, None);
+    assert_eq!(accept(&[]).api_rate_limit, None);
+    assert_eq!(accept(&[public]).api_rate_limit, Some(RateLimit { count: 600, per: minute }));
+    assert_eq!(accept(&[public, ("API_RATE_LIMIT", "off")]).api_rate_limit, None);
     let set = accept(&[("AUTH_RATE_LIMIT", "5/30s")]).auth_rate_limit;
     assert_eq!(set, Some(RateLimit { count: 5, per: Duration::from_secs(30) }));
 }
@@ -748,6 +753,12 @@ fn what_has_no_effect_or_is_risky_is_warned_about() {
     assert_eq!(names(&generic(&[entra, graph]), &release()), ["ENTRA_AUTHORITY", "GRAPH_URL"]);
     assert_eq!(names(&[entra, graph], &Build { graph: false, ..release() }), ["GRAPH_URL"]);
     assert_eq!(names(&[("TRUSTED_PROXIES", "0.0.0.0/0")], &release()), ["TRUSTED_PROXIES"]);
+    let (https, proxies) = (("PUBLIC_URL", "https://app.example.com"), ("TRUSTED_PROXIES", "10.1.0.0/24"));
+    for inside in ["127.0.0.1:3000", "[::1]:3000", "10.1.2.3:3000", "0.0.0.0:3000", "[::]:3000", "[fd00::1]:3000"] {
+        assert_eq!(names(&[https, ("BIND_ADDR", inside)], &release()), ["TRUSTED_PROXIES"], "{inside}");
+        assert!(names(&[https, proxies, ("BIND_ADDR", inside)], &release()).is_empty(), "{inside}");
+    }
+    assert!(names(&[https, ("BIND_ADDR", "203.0.113.7:3000")], &release()).is_empty());
     let postgres = Build { database: Database::Postgres, ..release() };
     assert_eq!(names(&[("DATABASE_URL", "postgres://db/app?sslmode=disable")], &postgres), ["DATABASE_URL"]);
     assert!(names(&[("DATABASE_URL", "postgres://localhost/app")], &postgres).is_empty());
@@ -889,3 +900,21 @@ vyco3PnXC0ZywOEhJh/J9QwF04qeW3cPwLXf2R+2TunGHHZJus5Zhv1rjJQgEAX4
 Ba/c0EwjXkkDzBzZ3upVfF/1
 -----END PRIVATE KEY-----
 ";
+
+#[test]
+fn what_is_public_is_reached_by_others() {
+    for (url, is_public) in [
+        ("https://app.example.com", true),
+        ("https://203.0.113.7", true),
+        ("https://[2001:db8::1]:8443", true),
+        ("https://localhost:3000", false),
+        ("https://app.localhost", false),
+        ("https://intranet", false),
+        ("https://app.TEST", false),
+        ("https://192.168.1.4", false),
+        ("https://[fd00::1]", false),
+        ("http://127.0.0.1:3000", false),
+    ] {
+        assert_eq!(PublicUrl::new(Url::parse(url).expect("a URL")).is_public(), is_public, "{url}");
+    }
+}

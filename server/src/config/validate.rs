@@ -11,7 +11,8 @@ use super::reader::Reader;
 use super::settings::Settings;
 use super::{
     AdminActsConfig, ApiConfig, Config, DatabaseConfig, HttpConfig, OnGrantRevoked, PublicUrl, RateLimit,
-    RegistrationConfig, SessionConfig, SyncConfig, TokenConfig, credential, database, dev_keys, names, provider, urls,
+    RegistrationConfig, SessionConfig, SyncConfig, TokenConfig, credential, database, dev_keys,
+    is_behind_unnamed_proxy, names, provider, urls,
 };
 use crate::crypto::KeyRing;
 
@@ -85,6 +86,7 @@ impl Settings {
         warnings.extend(without_effect(&reader, build));
         warnings.extend(trusts_everyone(&reader));
         warnings.extend(rules_of_strangers(&mut reader, build));
+        warnings.extend(sees_only_the_proxy(&mut reader));
         warnings.extend(exposes_database(&mut reader, build));
         warnings
     }
@@ -107,7 +109,8 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
     let bind_addr = reader.parse("BIND_ADDR", parse::socket_address);
     let metrics_addr = metrics_addr(reader);
     let trusted_proxies = reader.list("TRUSTED_PROXIES", parse::networks);
-    let auth_rate_limit = auth_rate_limit(reader, public_url.as_ref());
+    let auth_rate_limit = rate_limit(reader, "AUTH_RATE_LIMIT", 60, public_url.as_ref());
+    let hsts_include_subdomains = reader.boolean("HSTS_INCLUDE_SUBDOMAINS");
     let login_exempt_paths = reader.list("LOGIN_EXEMPT_PATHS", parse::exempt_paths);
     let live_reload = reader.boolean("LIVE_RELOAD");
     let database = database_config(reader, build);
@@ -116,6 +119,7 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
     let provider = provider::read(reader, build);
     let graph_url = reader.parse("GRAPH_URL", urls::graph_url);
     let api = api(reader);
+    let api_rate_limit = rate_limit(reader, "API_RATE_LIMIT", 600, public_url.as_ref());
     let session = session(reader);
     let tokens = tokens(reader, build);
     let sync = sync(reader);
@@ -140,6 +144,8 @@ fn config(reader: &mut Reader<'_>, build: &Build) -> Option<Config> {
         admin_acts: admin_acts?,
         http: http?,
         auth_rate_limit: auth_rate_limit?,
+        api_rate_limit: api_rate_limit?,
+        hsts_include_subdomains: hsts_include_subdomains?,
         audit_retention: audit_retention?,
         audit_log: audit_log?,
         login_exempt_paths: login_exempt_paths?,
@@ -169,12 +175,17 @@ fn metrics_addr(reader: &mut Reader<'_>) -> Option<Option<SocketAddr>> {
 }
 
 /// Off by default on a developer's machine, where everything comes from one address.
-fn auth_rate_limit(reader: &mut Reader<'_>, public_url: Option<&PublicUrl>) -> Option<Option<RateLimit>> {
-    if reader.given("AUTH_RATE_LIMIT").is_some() {
-        return reader.parse("AUTH_RATE_LIMIT", parse::rate_limit);
+fn rate_limit(
+    reader: &mut Reader<'_>,
+    name: &str,
+    a_minute: u32,
+    public_url: Option<&PublicUrl>,
+) -> Option<Option<RateLimit>> {
+    if reader.given(name).is_some() {
+        return reader.parse(name, parse::rate_limit);
     }
     let is_local = public_url.is_some_and(|public_url| urls::is_loopback(public_url.url().host()));
-    Some((!is_local).then_some(RateLimit { count: 60, per: MINUTE }))
+    Some((!is_local).then_some(RateLimit { count: a_minute, per: MINUTE }))
 }
 
 fn database_config(reader: &mut Reader<'_>, build: &Build) -> Option<DatabaseConfig> {
@@ -301,7 +312,8 @@ fn http(reader: &mut Reader<'_>) -> Option<HttpConfig> {
 fn without_effect(reader: &Reader<'_>, build: &Build) -> Vec<Problem> {
     let generic: &[&str] = if provider::is_generic(reader) { &["ENTRA_AUTHORITY", "GRAPH_URL"] } else { &[] };
     let graphless: &[&str] = if build.graph || !generic.is_empty() { &[] } else { &["GRAPH_URL"] };
-    let without_api: &[&str] = if build.api { &[] } else { &["API_AUDIENCE", "API_SCOPE", "API_CROSS_TENANT_APPS"] };
+    let without_api: &[&str] =
+        if build.api { &[] } else { &["API_AUDIENCE", "API_CROSS_TENANT_APPS", "API_RATE_LIMIT", "API_SCOPE"] };
     let release: &[&str] = if cfg!(debug_assertions) { &[] } else { &["LIVE_RELOAD"] };
     let given =
         generic.iter().chain(graphless).chain(without_api).chain(release).filter(|name| reader.given(name).is_some());
@@ -322,6 +334,16 @@ fn rules_of_strangers(reader: &mut Reader<'_>, build: &Build) -> Option<Problem>
     let is_stranger = |tenant: &str| !kind.tenants().iter().any(|known| known == tenant);
     let rule = rules.iter().find(|rule| rule.condition.tenant().is_some_and(is_stranger))?;
     Some(Problem::new(["ROLE_MAPPING"], format!("{rule} is about a tenant whose people cannot sign in here")))
+}
+
+/// Whoever is behind a proxy that is not named has its address, and all share one allowance.
+fn sees_only_the_proxy(reader: &mut Reader<'_>) -> Option<Problem> {
+    let public_url = reader.text("PUBLIC_URL").and_then(|text| urls::public_url(&text).ok())?;
+    let bind_addr = reader.parse("BIND_ADDR", parse::socket_address)?;
+    let proxies = reader.list("TRUSTED_PROXIES", parse::networks)?;
+    let text = "nothing is trusted, so that everybody has the address of the proxy in front: one rate limit for all \
+                of them, and no client addresses in the audit log; name the networks of your proxies";
+    is_behind_unnamed_proxy(&public_url, bind_addr.ip(), &proxies).then(|| Problem::new(["TRUSTED_PROXIES"], text))
 }
 
 fn exposes_database(reader: &mut Reader<'_>, build: &Build) -> Option<Problem> {

@@ -92,6 +92,9 @@ fn pool(opener: backend::Opener, size: usize) -> Result<Pool, DbError> {
 mod backend {
     //! SQLite: one file, many readers, one writer.
 
+    use std::fs::{self, DirBuilder, OpenOptions};
+    use std::io;
+    use std::path::Path;
     use std::sync::Arc;
 
     use tokio::sync::Semaphore;
@@ -110,13 +113,58 @@ mod backend {
         let DatabaseConfig::Sqlite { path } = config else {
             return Err(DbError::Unavailable("this build supports sqlite:// only".to_owned()));
         };
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            std::fs::create_dir_all(folder)
-                .map_err(|error| DbError::Unavailable(format!("{}: {error}", folder.display())))?;
-        }
+        own(path).map_err(|error| DbError::Unavailable(format!("{}: {error}", path.display())))?;
         let writers = Arc::new(Semaphore::new(1));
         let opener = |purpose| Opener::new(path.to_string_lossy().into_owned(), purpose, writers.clone());
         Ok((pool(opener(Purpose::Any), CONNECTIONS)?, pool(opener(Purpose::ShortReads), READERS)?))
+    }
+
+    /// Makes the folders and the file of a database that is not there yet, and takes the file from everybody but its
+    /// owner, an old one too; SQLite gives the files beside it the same rights. A folder that was there is left as it is:
+    /// other things may be in it.
+    fn own(path: &Path) -> io::Result<()> {
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            let mut folders = DirBuilder::new();
+            folders.recursive(true);
+            #[cfg(unix)]
+            std::os::unix::fs::DirBuilderExt::mode(&mut folders, 0o700);
+            folders.create(folder)?;
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        match options.open(path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => restrict(path),
+            opened => opened.map(drop),
+        }
+    }
+
+    #[cfg(unix)]
+    fn restrict(path: &Path) -> io::Result<()> {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        for suffix in ["", "-wal", "-shm"] {
+            let mut file = path.as_os_str().to_owned();
+            file.push(suffix);
+            let Ok(metadata) = fs::metadata(&file) else { continue };
+            let mode = metadata.permissions().mode();
+            if metadata.is_file() && mode & 0o077 != 0 {
+                let narrower = fs::Permissions::from_mode(mode & 0o700);
+                let changed = fs::set_permissions(&file, narrower);
+                let file = Path::new(&file).display();
+                match changed {
+                    Ok(()) => tracing::warn!(%file, "others could open the database; now its owner alone can"),
+                    Err(error) => tracing::warn!(%file, %error, "others can open the database"),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[cfg(not(unix))]
+    fn restrict(_path: &Path) -> io::Result<()> {
+        Ok(())
     }
 }
 

@@ -382,7 +382,8 @@ async fn begin_session(
     Ok(caller.session.save().await?)
 }
 
-/// Explains a refused sign-in and records it.
+/// Explains a refused sign-in. It is recorded if the browser has a sign-in under way that began here, or somebody is
+/// signed in with it: what carries nothing of ours is a line in the log and a metric.
 async fn refuse(
     state: &AppState,
     caller: &Caller,
@@ -391,6 +392,14 @@ async fn refuse(
 ) -> Result<Response, AppError> {
     tracing::warn!(reason = error.reason(), %error, "a sign-in was refused");
     metrics::sign_in(error.reason());
+    if caller.viewer.is_some() || transaction_cookie::is_there(&caller.headers, &state.config) {
+        record_refusal(state, caller, error).await?;
+    }
+    failed_page(state, &caller.headers, &caller.request_id, error, fields, caller.viewer.is_some())
+}
+
+async fn record_refusal(state: &AppState, caller: &Caller, error: &OidcError) -> Result<(), AppError> {
+    let now = state.shared_now();
     let event = NewAuditEvent {
         kind: "sign_in.failed",
         address: caller.client.address.to_string(),
@@ -398,8 +407,9 @@ async fn refuse(
         detail: failure_detail(error),
         ..NewAuditEvent::default()
     };
-    let mut conn = state.db.conn().await?;
-    event.insert(&mut conn, state.shared_now()).await?;
-    drop(conn);
-    failed_page(state, &caller.headers, &caller.request_id, error, fields, caller.viewer.is_some())
+    if let Some(event) = state.row_budgets.sign_ins.admit(event, now) {
+        let mut conn = state.db.conn().await?;
+        event.insert(&mut conn, now).await?;
+    }
+    Ok(())
 }

@@ -1,4 +1,5 @@
-//! `/healthz`: the process lives. `/readyz`: it can serve, and if not fully, why.
+//! `/healthz`: the process lives. `/readyz`: it can serve; on the listener of `METRICS_ADDR` also what is wrong, if not all
+//! is well.
 
 use axum::Json;
 use axum::extract::State;
@@ -17,8 +18,15 @@ pub async fn live(_: Everyone) -> &'static str {
     "ok\n"
 }
 
+/// What everybody may know.
 #[derive(Serialize)]
 struct Readiness {
+    status: &'static str,
+}
+
+/// What operators may know.
+#[derive(Serialize)]
+struct DetailedReadiness {
     status: &'static str,
     checks: Vec<Check>,
 }
@@ -34,9 +42,20 @@ pub struct Check {
     pub detail: String,
 }
 
-/// `GET /readyz`: 200 `ready` or `degraded` (the provider is down or refuses this application, signed-in people are served),
-/// 503 `unavailable` when the database does not answer.
+/// `GET /readyz`: 200 `ok`, or 503 `unavailable` when the database does not answer. Anybody can ask, so it says no more.
 pub async fn ready(_: Everyone, State(state): State<AppState>) -> Response {
+    let (code, status) = match database(&state).await.ok {
+        true => (StatusCode::OK, "ok"),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "unavailable"),
+    };
+    (code, Json(Readiness { status })).into_response()
+}
+
+/// `GET /readyz` for operators, with each check.
+///
+/// 200 `ready` or `degraded` (the provider is down or refuses this application, signed-in people are served), 503
+/// `unavailable` when the database does not answer.
+pub async fn ready_in_detail(State(state): State<AppState>) -> Response {
     let checks = checks(&state).await;
     let is_well = |name: &str| checks.iter().any(|check| check.name == name && check.ok);
     let (code, status) = match (is_well("database"), checks.iter().all(|check| check.ok)) {
@@ -44,10 +63,10 @@ pub async fn ready(_: Everyone, State(state): State<AppState>) -> Response {
         (true, false) => (StatusCode::OK, "degraded"),
         (true, true) => (StatusCode::OK, "ready"),
     };
-    (code, Json(Readiness { status, checks })).into_response()
+    (code, Json(DetailedReadiness { status, checks })).into_response()
 }
 
-/// The checks behind `/readyz` and the admin health page.
+/// The checks of operators' `/readyz` and of the admin health page.
 pub async fn checks(state: &AppState) -> Vec<Check> {
     let status = state.oidc.status();
     let mut checks = vec![database(state).await, provider(&status), credential(&status), jobs(state)];

@@ -34,7 +34,9 @@ pub async fn photo(
     let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(digest(&photo.body)));
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == etag.as_bytes());
     let content_type = HeaderValue::from_str(&photo.content_type).map_err(AppError::internal)?;
-    let common = [(header::ETAG, etag), (header::CACHE_CONTROL, "private, max-age=300".to_owned())];
+    // The address is the same for everybody: whoever signs in next in this browser has another cookie.
+    let caching = [(header::CACHE_CONTROL, "private, max-age=300"), (header::VARY, "Cookie")];
+    let common = ([(header::ETAG, etag)], caching);
     if known {
         return Ok((StatusCode::NOT_MODIFIED, common).into_response());
     }

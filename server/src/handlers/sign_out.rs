@@ -5,6 +5,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::{Extension, Form, Json};
+use cookie::SameSite;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::json;
@@ -12,10 +13,13 @@ use tower_sessions::Session;
 
 use super::{frame, provider};
 use crate::access::Everyone;
+use crate::cookies;
 use crate::db::{DbError, to_end};
 use crate::error::AppError;
+use crate::metrics;
 use crate::middleware::client::ClientInfo;
 use crate::middleware::request_id::RequestId;
+use crate::middleware::session_cookie;
 use crate::models::{EndedAtProvider, Grant, NewAuditEvent};
 use crate::oidc::{EndSession, OidcError};
 use crate::pages::{SignInRequest, SignedOutPage};
@@ -67,15 +71,15 @@ pub async fn sign_out(
     Ok(leave(&state, target))
 }
 
-/// 303 out of a session that is over: the browser forgets what it kept of it (`security.md` H-05).
+/// 303 out of a session that is over: the browser forgets what pages stored (Clear Site Data, section 3.1).
 ///
-/// On loopback, cookies stay: ports do not separate them, so that others' would go as well.
+/// Not `"cookies"`, which would take those of every application of the domain along: the session's own cookie is removed
+/// by name. Not `"cache"`, for which browsers search all they have, for seconds: pages are never kept (`no-store`).
 pub fn leave(state: &AppState, target: &str) -> Response {
-    let kept = match state.config.public_url.is_https() {
-        true => "\"cache\", \"cookies\", \"storage\"",
-        false => "\"cache\", \"storage\"",
-    };
-    ([("clear-site-data", kept)], Redirect::to(target)).into_response()
+    let mut response = ([("clear-site-data", "\"storage\"")], Redirect::to(target)).into_response();
+    let https = state.config.public_url.is_https();
+    cookies::remove(response.headers_mut(), session_cookie::name(https).to_owned(), https, SameSite::Lax);
+    response
 }
 
 /// Records the sign-out, and forgets the person's grants when it was their last session. Returns
@@ -210,7 +214,7 @@ pub async fn back_channel_logout(
     }
 }
 
-/// Records the refusal, as that of a sign-in, and answers.
+/// Counts the refusal, records the first one of an hour, and answers.
 async fn refuse_logout(
     state: &AppState,
     error: &OidcError,
@@ -218,6 +222,7 @@ async fn refuse_logout(
     request_id: String,
 ) -> Result<Response, AppError> {
     tracing::warn!(reason = error.reason(), %error, "a logout token was refused");
+    metrics::logout_token_refused(error.reason());
     let event = NewAuditEvent {
         kind: "sign_out.refused",
         address,
@@ -225,8 +230,11 @@ async fn refuse_logout(
         detail: vec![("reason", error.reason().to_owned())],
         ..NewAuditEvent::default()
     };
-    let mut conn = state.db.conn().await?;
-    event.insert(&mut conn, state.shared_now()).await?;
+    let now = state.shared_now();
+    if let Some(event) = state.row_budgets.logout_tokens.admit(event, now) {
+        let mut conn = state.db.conn().await?;
+        event.insert(&mut conn, now).await?;
+    }
     Ok(logout_refused(error.reason()))
 }
 

@@ -13,6 +13,8 @@ use axum::http::header::{FORWARDED, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName};
 use ipnet::IpNet;
 
+use crate::plain::plain;
+
 /// The de-facto header: client and proxies, separated by commas, the nearest last.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -119,8 +121,7 @@ fn is_tidy(text: &str) -> bool {
 }
 
 fn tidied(text: &str) -> String {
-    let characters = text.chars().filter(|character| !character.is_control());
-    characters.take(USER_AGENT_LENGTH).collect()
+    plain(text).chars().take(USER_AGENT_LENGTH).collect()
 }
 
 #[cfg(test)]

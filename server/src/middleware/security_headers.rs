@@ -23,7 +23,8 @@ pub const FRONT_CHANNEL_LOGOUT: &str = "/auth/front-channel-logout";
 pub const REPORTS: &str = "/csp-reports";
 
 /// Two years, as the HSTS preload list asks for at least one.
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
+const HSTS_WITH_SUBDOMAINS: HeaderValue = HeaderValue::from_static("max-age=63072000; includeSubDomains");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// Where browsers tell of what the policy stopped (Reporting API). They heed it over https alone, and then ignore the
 /// policy's `report-uri`; so over http, in development, that is all there is.
@@ -79,6 +80,8 @@ pub struct FederatedForms;
 pub struct HeaderSettings {
     /// Whether people reach the application over https: then HSTS is sent.
     pub https: bool,
+    /// Whether HSTS speaks of names below as well.
+    pub hsts_include_subdomains: bool,
     /// Where forms may lead besides here. Browsers check it for redirects after a POST too, so
     /// the provider's origin belongs here. URLs, of which the origin counts, or CSP sources.
     pub form_action: Vec<String>,
@@ -108,7 +111,7 @@ impl fmt::Debug for FurtherOrigins {
 /// The header values, ready to send.
 #[derive(Debug)]
 pub struct SecurityHeaders {
-    https: bool,
+    hsts: Option<HeaderValue>,
     policy: PolicyTemplate,
     logout_policy: PolicyTemplate,
     further_origins: Option<FurtherOrigins>,
@@ -126,7 +129,10 @@ impl SecurityHeaders {
             framers => sources("", framers),
         };
         Self {
-            https: settings.https,
+            hsts: settings.https.then_some(match settings.hsts_include_subdomains {
+                true => HSTS_WITH_SUBDOMAINS,
+                false => HSTS,
+            }),
             policy: PolicyTemplate::new(settings.https, &form_action, "'none'"),
             logout_policy: PolicyTemplate::new(settings.https, &form_action, &framers),
             further_origins: settings.further_origins.clone(),
@@ -148,8 +154,8 @@ impl SecurityHeaders {
         }
         headers.entry(header::CACHE_CONTROL).or_insert(NO_STORE);
         headers.remove(header::SERVER);
-        if self.https {
-            headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+        if let Some(hsts) = &self.hsts {
+            headers.insert(header::STRICT_TRANSPORT_SECURITY, hsts.clone());
             headers.insert(REPORTING_ENDPOINTS.0, REPORTING_ENDPOINTS.1);
         }
         let policy = if may_be_framed {
@@ -239,6 +245,7 @@ mod tests {
         let provider = vec!["https://login.microsoftonline.com/tenant".to_owned()];
         HeaderSettings {
             https: true,
+            hsts_include_subdomains: false,
             form_action: provider.clone(),
             logout_frame_ancestors: provider,
             further_origins: None,
@@ -317,7 +324,9 @@ mod tests {
     #[test]
     fn h_08_hsts_is_for_https_alone() {
         let hsts = header::STRICT_TRANSPORT_SECURITY;
-        assert_eq!(headers(&entra(), false)[&hsts], "max-age=63072000; includeSubDomains");
+        let with_subdomains = HeaderSettings { hsts_include_subdomains: true, ..entra() };
+        assert_eq!(headers(&with_subdomains, false)[&hsts], "max-age=63072000; includeSubDomains");
+        assert_eq!(headers(&entra(), false)[&hsts], "max-age=63072000");
         assert!(!headers(&HeaderSettings::default(), false).contains_key(&hsts));
     }
 

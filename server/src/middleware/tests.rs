@@ -28,6 +28,7 @@ fn settings(public_url: &str) -> StackSettings {
         public_url: PublicUrl::new(Url::parse(public_url).expect("a URL")),
         trusted_proxies: vec!["10.0.0.0/8".parse().expect("a network")],
         auth_rate_limit: None,
+        hsts_include_subdomains: true,
         provider_urls: vec!["https://login.microsoftonline.com".to_owned()],
         further_origins: None,
     }

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::plain::plain_json;
+
 /// What the provider says about a person. Every value is from a verified token, and still only
 /// for display and search: who somebody is stands in the identity, never in a name or an address.
 #[derive(Clone, Debug, PartialEq)]
@@ -24,12 +26,18 @@ pub enum GroupsClaim {
 }
 
 impl Claims {
+    /// The claims with their texts made [`plain`](crate::plain).
     pub(crate) fn new(raw: Map<String, Value>) -> Self {
-        Self { raw, is_partial: false }
+        Self::plain(raw, false)
     }
 
     pub(super) fn partial(raw: Map<String, Value>) -> Self {
-        Self { raw, is_partial: true }
+        Self::plain(raw, true)
+    }
+
+    fn plain(mut raw: Map<String, Value>, is_partial: bool) -> Self {
+        raw.values_mut().for_each(plain_json);
+        Self { raw, is_partial }
     }
 
     /// Whether the provider may say more about the person than what is here: the user info endpoint did not answer.

@@ -67,14 +67,21 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     assert!(tokio::time::timeout(PATIENCE, waited).await.is_ok(), "not within {PATIENCE:?}: {what}");
 }
 
-fn program() -> Command {
-    if let Some(binary) = std::env::var_os("SERVER_BIN") {
-        let mut command = Command::new(binary);
-        command.arg("serve");
-        return command;
-    }
-    let mut command = Command::new(std::env::current_exe().expect("a program"));
-    command.args([TEST, "--exact", "--nocapture", "--test-threads=1"]);
+fn program(descriptors: Option<u32>) -> Command {
+    let own = || std::env::current_exe().expect("a program").into_os_string();
+    let (binary, arguments) = match std::env::var_os("SERVER_BIN") {
+        Some(binary) => (binary, &["serve"][..]),
+        None => (own(), &[TEST, "--exact", "--nocapture", "--test-threads=1"][..]),
+    };
+    let mut command = match descriptors {
+        None => Command::new(binary),
+        Some(most) => {
+            let mut shell = Command::new("sh");
+            shell.args(["-c", r#"ulimit -n "$0" && exec "$@""#, &most.to_string()]).arg(binary);
+            shell
+        }
+    };
+    command.args(arguments);
     command
 }
 
@@ -104,7 +111,7 @@ impl Instance {
     /// When there is no such program.
     #[must_use]
     pub fn spawn(app: &TestApp, settings: &[(&str, &str)]) -> Self {
-        Self::spawn_with_log(app, settings, Stdio::piped())
+        Self::spawn_program(program(None), app, settings, Stdio::piped())
     }
 
     /// As [`Instance::start`], with its standard error somewhere else.
@@ -112,15 +119,24 @@ impl Instance {
     /// # Panics
     /// When it does not serve.
     pub async fn start_with_log(app: &TestApp, settings: &[(&str, &str)], log: Stdio) -> Self {
-        let instance = Self::spawn_with_log(app, settings, log);
+        let instance = Self::spawn_program(program(None), app, settings, log);
         instance.serving().await;
         instance
     }
 
-    fn spawn_with_log(app: &TestApp, settings: &[(&str, &str)], log: Stdio) -> Self {
+    /// [`Instance::start`] with so many file descriptors at most.
+    ///
+    /// # Panics
+    /// When it does not serve.
+    pub async fn start_with_descriptors(most: u32, app: &TestApp, settings: &[(&str, &str)]) -> Self {
+        let instance = Self::spawn_program(program(Some(most)), app, settings, Stdio::piped());
+        instance.serving().await;
+        instance
+    }
+
+    fn spawn_program(mut command: Command, app: &TestApp, settings: &[(&str, &str)], log: Stdio) -> Self {
         let port = free_port();
         let origin = format!("http://localhost:{port}");
-        let mut command = program();
         for setting in definitions() {
             command.env_remove(setting.name);
         }

@@ -1,7 +1,6 @@
 //! A whole application for one test.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use server::config::Config;
 use server::config::build::{Build, Database, Tenancy};
 use server::config::dotenv::Environment;
 use server::config::settings::Settings;
+use server::connections::{self, Limits};
 use server::db::{Conn, DbError, migrate};
 use server::hooks::SyncHooks;
 use server::models::{AuditEvent, AuditFilter, Grant, User};
@@ -185,10 +185,8 @@ impl TestAppBuilder {
         let state = state.expect("the application is built");
         migrate::run(&state.db).await.expect("the migrations run");
         server::role_mappings::reconcile_at_start(&state).await.expect("roles follow the rules");
-        let service = server::router::build(state.clone()).into_make_service_with_connect_info::<SocketAddr>();
-        let server = tokio::spawn(async move {
-            let _ = axum::serve(listener, service).await;
-        });
+        let app = server::router::build(state.clone());
+        let server = tokio::spawn(connections::serve(listener, app, Limits::of_process(), state.shutdown.clone()));
         TestApp { state, emulator, clock, database, origin, listens_at, settings, server }
     }
 }
@@ -269,7 +267,20 @@ impl TestApp {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).expect("a request");
-        let Ok(answer) = server::router::build(self.state.clone()).oneshot(request).await;
+        self.answer(server::router::build(self.state.clone()), request).await
+    }
+
+    /// Asks the listener of operators' monitoring (`METRICS_ADDR`).
+    ///
+    /// # Panics
+    /// When that is no request.
+    pub async fn ask_as_operator(&self, path: &str) -> Page {
+        let request = Request::get(path).body(Body::empty()).expect("a request");
+        self.answer(server::metrics::routes(self.state.clone()), request).await
+    }
+
+    async fn answer(&self, router: axum::Router, request: Request<Body>) -> Page {
+        let Ok(answer) = router.oneshot(request).await;
         let (parts, body) = answer.into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.expect("a body");
         Page {

@@ -11,6 +11,8 @@ use server::db::schema::grants;
 use server::models::{Grant, NewSession, SessionRecord, new_id};
 use server::tokens::refresh_due;
 use suite::{Instance, TestApp, db_grants};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
 
 /// Not a test: the body of the processes that the tests start.
 #[test]
@@ -248,6 +250,41 @@ async fn f_35_an_instance_that_is_told_to_end_finishes_its_refresh_and_frees_the
     let after = grant(&app).await;
     assert_eq!((after.state.as_str(), after.leased_until, calls(&app)), ("live", None, before + 2));
     assert!(after.refreshed_at.is_some(), "the result was written");
+}
+
+/// Connections that say `text` and nothing more.
+async fn say(count: usize, address: &str, text: &str) -> Vec<TcpStream> {
+    let mut silent = Vec::new();
+    for _ in 0..count {
+        let mut stream = TcpStream::connect(address).await.expect("a connection");
+        // A connection that was opened before may be closed by now, and one that waits for its turn says nothing yet.
+        let _ = stream.write_all(text.as_bytes()).await;
+        silent.push(stream);
+    }
+    silent
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_say_nothing_keep_nobody_out() {
+    let app = TestApp::builder().at_database_time().start().await;
+    let metrics = format!("127.0.0.1:{}", suite::free_port());
+    let instance = Instance::start_with_descriptors(256, &app, &[("METRICS_ADDR", &metrics)]).await;
+    let (address, scrape) =
+        (instance.origin().replace("http://localhost", "127.0.0.1"), format!("http://{metrics}/metrics"));
+    let slow_body = "POST /csp-reports HTTP/1.1\r\nHost: x\r\nContent-Type: application/reports+json\r\nContent-Length: 60000\r\n\r\n[";
+    let mut silent = Vec::new();
+    for text in ["", "GET / HTTP/1.1\r\nHost: ", "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", slow_body] {
+        silent.extend(say(300, &address, text).await);
+        silent.extend(say(30, &metrics, text).await);
+        let browser = instance.browser();
+        browser.get("/healthz").await.assert_status(200);
+        browser.get("/auth/sign-in").await.assert_status(200);
+        browser.get(&scrape).await.assert_status(200).assert_text("http_server_connections_closed_total");
+    }
+    let browser = instance.browser();
+    browser.sign_in("member1").await.assert_status(303);
+    browser.get("/profile").await.assert_status(200);
+    drop(silent);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -431,3 +431,25 @@ async fn the_document_is_public_openapi_3_1_and_every_answer_is_what_it_says() {
         assert!(parameter["in"] == "query" && parameter["required"] != true, "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_caller_has_an_allowance_of_its_own_and_bad_tokens_count_by_address() {
+    let app = TestApp::builder().setting("API_RATE_LIMIT", "3/1h").start().await;
+    app.sign_in("member1").await;
+    app.sign_in("member2").await;
+    let (first, second) = (app.member_token("member1").await, app.member_token("member1").await);
+    let other = app.member_token("member2").await;
+    let program = app.browser();
+    for token in [&first, &second, &first] {
+        program.call("/api/v1/me", token).await.assert_status(200);
+    }
+    let refused = program.call("/api/v1/me", &second).await;
+    assert_problem("used up", &refused, 429, "");
+    assert_eq!(refused.header("retry-after"), "1200");
+    program.call("/api/v1/me", &other).await.assert_status(200);
+    for status in [401, 401, 401, 429] {
+        program.call("/api/v1/me", "no-token").await.assert_status(status);
+    }
+    program.call("/api/v1/me", &other).await.assert_status(200);
+    app.browser().get("/api/openapi.json").await.assert_status(200);
+}

@@ -85,8 +85,10 @@ async fn days_bound_the_log_and_the_last_one_counts_in_full() {
 async fn the_log_pages_by_key_and_is_exported_whole() {
     let app = TestApp::start().await;
     let admin = app.sign_in("admin").await;
+    let browser = app.browser();
+    browser.begin("/auth/sign-in").await;
     for _ in 0..60 {
-        app.browser().get("/auth/callback?error=access_denied&state=x").await.assert_status(400);
+        browser.get("/auth/callback?error=access_denied&state=x").await.assert_status(400);
     }
     let (first, kinds) = events(&admin, "action=sign_in.failed").await;
     assert_eq!(kinds.len(), 50);
@@ -370,4 +372,28 @@ async fn every_filter_of_the_log_is_an_index_without_a_sort() {
         assert!(!plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");
         assert!(plan.contains("SEARCH"), "{filter:?}: {plan}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_write_no_rows_and_whoever_has_begun_a_sign_in_writes_so_many() {
+    let app = TestApp::start().await;
+    let forged = ["code=a&state=b", "error=access_denied&state=x", "state=", "", "code=a&code=b", "%FF"];
+    for number in 0..200 {
+        let query = forged[number % forged.len()];
+        app.browser().get(&format!("/auth/callback?{query}")).await.assert_status(400);
+    }
+    let stranger = app.browser();
+    stranger.set_cookie("login-AAAAAAAAAAAAAAAA", "bm90aGluZyBvZiBvdXJz");
+    stranger.get("/auth/callback?code=a&state=b").await.assert_status(400);
+    assert!(app.db_events("").await.is_empty(), "nothing of ours came along");
+
+    stranger.begin("/auth/sign-in").await;
+    for _ in 0..310 {
+        stranger.get("/auth/callback?code=a&state=b").await.assert_status(400);
+    }
+    assert_eq!(app.db_events("sign_in.failed").await.len(), 300, "an hour's");
+    app.advance(3_600);
+    stranger.get("/auth/callback?code=a&state=b").await.assert_status(400);
+    let newest = app.db_events("sign_in.failed").await.remove(0);
+    assert!(newest.detail.contains(r#""not_recorded_before":"10""#), "{}", newest.detail);
 }

@@ -63,3 +63,32 @@ async fn a_write_whose_caller_goes_away_comes_to_its_end() {
     // No connection was left inside a transaction: the next writer is not held up.
     app.sign_in("member2").await;
 }
+
+#[cfg(all(feature = "sqlite", unix))]
+#[tokio::test(flavor = "multi_thread")]
+async fn the_file_and_the_folders_that_are_made_for_it_are_their_owners_alone() {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let app = TestApp::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).expect("rights");
+    let mode = |path: &Path| fs::metadata(path).expect("it is there").permissions().mode() & 0o777;
+    let made = folder.path().join("made/below");
+    let path = made.join("app.db");
+    let url = format!("sqlite://{}", path.display());
+    let state = app.state_with(&[("DATABASE_URL", &url)]);
+    migrate::run(&state.db).await.expect("the migrations run");
+    let beside = |suffix: &str| made.join(format!("app.db{suffix}"));
+    assert_eq!((mode(&made), mode(&folder.path().join("made"))), (0o700, 0o700));
+    assert_eq!(mode(folder.path()), 0o755, "what was there is left as it is");
+    for suffix in ["", "-wal", "-shm"] {
+        assert_eq!(mode(&beside(suffix)), 0o600, "{suffix}");
+        fs::set_permissions(beside(suffix), Permissions::from_mode(0o644)).expect("rights");
+    }
+    let again = app.state_with(&[("DATABASE_URL", &url)]);
+    drop(again.db.conn().await.expect("a connection"));
+    for suffix in ["", "-wal", "-shm"] {
+        assert_eq!(mode(&beside(suffix)), 0o600, "{suffix} of an older version");
+    }
+}

@@ -252,7 +252,7 @@ async fn g_07_a_round_that_would_disable_many_changes_nothing_until_an_administr
     }
     let page = admin.get("/admin/health").await;
     page.assert_text("The directory sync is held back").assert_text("10 of 11 active users");
-    app.browser().get("/readyz").await.assert_status(200).assert_text("held back");
+    app.ask_as_operator("/readyz").await.assert_status(200).assert_text("held back");
 
     let done = let_through(&admin).await;
     admin.follow(done).await.assert_text("The next round");

@@ -132,7 +132,24 @@ async fn v_16_5_without_the_database_pages_say_so_and_nothing_opens() {
     anonymous.get("/healthz").await.assert_status(200);
     let ready = anonymous.get("/readyz").await;
     ready.assert_status(503);
-    assert_tells_nothing(&ready);
+    assert_eq!(ready.body, r#"{"status":"unavailable"}"#);
+    app.ask_as_operator("/readyz").await.assert_status(503).assert_text("the log says why");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_learn_whether_it_is_ready_and_operators_what_is_wrong() {
+    let app = TestApp::start().await;
+    app.sign_in("member1").await;
+    let told = async || app.browser().get("/readyz").await.assert_status(200).body.clone();
+    let well = told().await;
+    assert_eq!(well, r#"{"status":"ok"}"#);
+    app.emulator.go_offline().await;
+    app.advance(2 * 86_400);
+    let form = app.browser().get("/auth/sign-in").await.form("/auth/sign-in");
+    app.browser().submit(&form).await.assert_status(503);
+    assert_eq!(told().await, well, "nothing of the provider");
+    app.ask_as_operator("/readyz").await.assert_status(200).assert_text("degraded").assert_text("provider");
+    app.ask_as_operator("/").await.assert_status(404);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -153,6 +170,7 @@ async fn v_3_2_1_and_v_3_5_8_an_image_of_a_person_is_an_image_for_this_site_alon
         assert_eq!(photo.header("cross-origin-resource-policy"), "same-origin");
         assert!(photo.header("content-security-policy").contains("default-src 'self'"));
         assert!(photo.header("cache-control").starts_with("private"), "{}", photo.header("cache-control"));
+        assert_eq!(photo.header("vary").to_ascii_lowercase(), "cookie", "not for whoever signs in next");
     }
     for path in ["/admin/users.csv", "/admin/audit.csv"] {
         let file = admin.get(path).await;

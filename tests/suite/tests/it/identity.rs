@@ -228,3 +228,42 @@ async fn v_8_4_1_people_of_two_tenants_do_not_touch_each_other() {
     app.browser().sign_in("twin").await.assert_status(403);
     app.sign_in("member1").await.get("/profile").await.assert_status(200);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_turns_the_reading_direction_is_kept_without_that_wherever_it_comes_from() {
+    let app = TestApp::start().await;
+    let bad = |text: &str| format!("\u{202e}{text}\u{2069}\u{200f}\u{0}\r\n");
+    let joined = "نوید\u{200c}الله";
+    app.emulator.control().change_persona("member1", |persona| {
+        persona.name = bad(joined);
+        persona.given_name = bad("Megan");
+    });
+    let claims = json!({ "preferred_username": bad("member1@contoso.example"), "roles": [bad("Editor")] });
+    app.emulator.control().edit_id_token(Some(1), TokenEdit::claims(claims));
+    let browser = app.sign_in("member1").await;
+    app.settle().await;
+    let user = app.db_user("member1@contoso.example").await;
+    assert_eq!((user.display_name.as_str(), user.given_name.as_str()), (joined, "Megan"));
+    let is_clean = |text: &str| !text.contains(['\u{202e}', '\u{2069}', '\u{200f}', '\0']);
+    assert!(is_clean(&user.claims) && !user.claims.contains("u202e"), "{}", user.claims);
+    for path in ["/profile", "/"] {
+        assert!(is_clean(&browser.get(path).await.body), "{path}");
+    }
+    for event in app.db_events("").await {
+        assert!(is_clean(&format!("{}{}{}", event.actor_name, event.subject_name, event.detail)), "{event:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn guests_who_are_signed_in_are_out_when_guests_are_blocked() {
+    let open = TestApp::start().await;
+    let (guest, member) = (open.sign_in("guest").await, open.sign_in("member1").await);
+    let closed = TestApp::builder().beside(&open).setting("BLOCK_GUEST_USERS", "true").start().await;
+    for path in ["/profile", "/profile/photo"] {
+        let out = guest.get(&closed.address(path)).await;
+        assert_eq!(out.status, 303, "{path}");
+        assert!(out.location_path().starts_with("/auth/sign-in"), "{path}");
+    }
+    member.get(&closed.address("/profile")).await.assert_status(200);
+    guest.get("/profile").await.assert_status(200);
+}

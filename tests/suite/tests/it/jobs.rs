@@ -55,7 +55,7 @@ async fn f_37_a_job_that_fails_or_panics_is_shown_and_runs_again() {
     let job = after_run(&app, "odd", 3).await;
     assert_eq!((job.failures, job.panics, job.error.as_str()), (2, 1, "It panicked: nobody thought of this"));
     assert!(server::panics::count() > panics, "counted");
-    let readiness = app.browser().get("/readyz").await;
+    let readiness = app.ask_as_operator("/readyz").await;
     readiness.assert_status(200).assert_text("degraded").assert_text("failing: odd");
 
     app.state.jobs.wake("odd");

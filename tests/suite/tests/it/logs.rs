@@ -72,7 +72,9 @@ async fn v_16_3_1_sign_ins_are_recorded_with_their_methods_or_their_reason() {
     let detail: Value = serde_json::from_str(&event.detail).expect("JSON");
     assert_eq!(detail["methods"], "pwd mfa");
     assert!(event.actor_id.is_some() && event.address == "127.0.0.1" && !event.request_id.is_empty());
-    app.browser().get("/auth/callback?error=access_denied&state=x").await.assert_status(400);
+    let browser = app.browser();
+    browser.begin("/auth/sign-in").await;
+    browser.get("/auth/callback?error=access_denied&state=x").await.assert_status(400);
     let event = app.db_events("sign_in.failed").await.remove(0);
     assert!(event.detail.contains("\"reason\":"), "{}", event.detail);
     assert!(event.address == "127.0.0.1" && !event.request_id.is_empty());

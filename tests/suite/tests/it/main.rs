@@ -10,6 +10,7 @@ mod audit;
 mod bad_input;
 mod bulk;
 mod canary;
+mod connections;
 mod consent;
 mod crawl;
 mod database;

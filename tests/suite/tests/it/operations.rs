@@ -18,7 +18,18 @@ async fn doctor_is_content_with_a_good_registration() {
     let bad: Vec<&Finding> = findings.iter().filter(|finding| finding.level == Level::Failure).collect();
     assert!(bad.is_empty(), "{bad:?}");
     let checks: Vec<&str> = findings.iter().map(|finding| finding.check).collect();
-    assert_eq!(checks, ["database", "cookies", "scopes", "groups", "discovery", "clock", "redirect URI", "credential"]);
+    let expected = [
+        "database",
+        "cookies",
+        "client addresses",
+        "scopes",
+        "groups",
+        "discovery",
+        "clock",
+        "redirect URI",
+        "credential",
+    ];
+    assert_eq!(checks, expected);
     assert_eq!(finding(&app, "cookies").await.level, Level::Warning, "http on loopback is for development");
 }
 
@@ -46,6 +57,19 @@ async fn doctor_says_where_groups_come_from_and_which_rules_give_nobody_a_role()
     app.sign_in("member1").await;
     let found = finding(&app, "groups").await;
     assert_eq!((found.level, found.advice.contains("group:sales")), (Level::Warning, true), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn doctor_finds_a_proxy_behind_which_all_people_are_one_client() {
+    let https = |app: suite::TestAppBuilder| app.setting("PUBLIC_URL", "https://app.example.com");
+    let app = https(TestApp::builder()).start().await;
+    let found = finding(&app, "client addresses").await;
+    assert_eq!(found.level, Level::Warning, "{found:?}");
+    assert!(found.advice.contains("TRUSTED_PROXIES"), "{found:?}");
+    let app = https(TestApp::builder()).setting("TRUSTED_PROXIES", "10.1.0.0/24").start().await;
+    let found = finding(&app, "client addresses").await;
+    assert!(found.level == Level::Ok && found.detail.contains("10.1.0.0/24"), "{found:?}");
+    assert_eq!(finding(&TestApp::start().await, "client addresses").await.level, Level::Ok);
 }
 
 #[tokio::test(flavor = "multi_thread")]

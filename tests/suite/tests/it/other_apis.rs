@@ -116,3 +116,28 @@ async fn the_api_reads_graph_on_behalf_of_its_caller() {
     app.emulator.control().fault_next(Endpoint::Token, 1, Fault::respond(503, ""));
     program.call("/api/v1/me/manager", &another).await.assert_status(503);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_exchange_is_not_tried_again_for_a_minute() {
+    let app = TestApp::start().await;
+    app.sign_in("member1").await;
+    let (program, presented) = (app.browser(), app.member_token("member1").await);
+    let control = app.emulator.control();
+    let ask = async |status| program.call("/api/v1/me/manager", &presented).await.assert_status(status).headers.clone();
+    control.fault(Endpoint::Token, Fault::aadsts(50076));
+    let calls = control.count(Endpoint::Token);
+    let challenge = ask(401).await["www-authenticate"].clone();
+    for _ in 0..20 {
+        assert_eq!(ask(401).await["www-authenticate"], challenge, "with the same challenge");
+    }
+    assert_eq!(control.count(Endpoint::Token), calls + 1);
+    app.advance(60);
+    ask(401).await;
+    assert_eq!(control.count(Endpoint::Token), calls + 2);
+    // An outage is no answer: it may be over at the next call.
+    app.advance(60);
+    control.clear_faults();
+    control.fault_next(Endpoint::Token, 1, Fault::respond(503, ""));
+    ask(503).await;
+    ask(200).await;
+}

@@ -68,6 +68,7 @@ async fn replayed() {
     browser.deliver(response.clone()).await.assert_status(303);
     browser.get("/profile").await.assert_status(200);
     let refusal = Refusal::watch(&app).await;
+    refusal.browser.begin("/auth/sign-in").await;
     let answer = refusal.browser.deliver(response).await;
     assert_eq!(app.emulator.control().count(Endpoint::Token), 1, "a code is redeemed once");
     refusal.assert(&answer, "callback.bad_state").await;
