@@ -11,8 +11,9 @@ use server::commands::Cli;
 use server::config::settings::definitions;
 
 /// Names of the environment that are not settings of this application.
-const OTHER_VARIABLES: [&str; 11] = [
+const OTHER_VARIABLES: [&str; 12] = [
     "ALL_PROXY",
+    "BROWSER_SLOWDOWN",
     "CLIENT_ID",
     "DATABASE_NAME",
     "ENTRA_AUTH",
