@@ -50,7 +50,11 @@ fn as_logout_token(text: &str) {
 }
 
 fn as_access_token(text: &str) {
-    let api = ApiConfig { audiences: vec!["api://app".to_owned()], scope: "access_as_user".to_owned() };
+    let api = ApiConfig {
+        audiences: vec!["api://app".to_owned()],
+        scope: "access_as_user".to_owned(),
+        cross_tenant_apps: Vec::new(),
+    };
     let outcome = PROVIDER.runtime.block_on(PROVIDER.client.verify_access_token(text, &api));
     assert!(outcome.is_err(), "nobody has signed an access token");
 }
