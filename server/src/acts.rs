@@ -217,19 +217,8 @@ pub async fn known_roles(state: &AppState, conn: &mut DbConn) -> Result<BTreeSet
 /// # Errors
 /// [`ActError`].
 pub async fn begin(state: &AppState, conn: &mut DbConn, by: &By) -> Result<(), ActError> {
-    lock(conn).await?;
+    lock::role_rules(conn).await?;
     by.still_may(conn, state.live_at()).await
-}
-
-/// Makes transactions that take roles or status from people wait for each other, until their end.
-///
-/// Syncs, which may take roles as well, wait for them, and they for syncs. Take it before any row, so that nobody waits
-/// in a circle.
-///
-/// # Errors
-/// From the database.
-pub async fn lock(conn: &mut DbConn) -> Result<(), DbError> {
-    Ok(lock::role_rules(conn).await?)
 }
 
 /// Does it, in one transaction that runs to its end even if the caller goes away.

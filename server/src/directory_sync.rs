@@ -10,7 +10,7 @@
 //! comes back is enabled again, unless an administrator here has disabled them. Nobody is created: people come in by
 //! signing in. A round that would disable many stops and asks (`guard`). The directory may disable the last
 //! administrator: the account could not sign in any more, and the way back is `ADMIN_USERS` or `server users`. It waits
-//! for acts of administrators and they for it ([`acts::lock`]), so that either sees what the other has left.
+//! for acts of administrators and they for it ([`crate::db::lock::role_rules`]), so that either sees what the other has left.
 
 mod apply;
 mod guard;

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use chrono::NaiveDateTime;
 use url::form_urlencoded;
 
-use crate::acts::{self, ActResult, By};
-use crate::db::{Conn, DbConn, DbError, to_end};
+use crate::acts::{ActResult, By};
+use crate::db::{Conn, DbConn, DbError, lock, to_end};
 use crate::models::{AuditEvent, Grant, GraphCache, Group, SessionRecord, User, UserRole, forget_granter, is_known_as};
 use crate::state::AppState;
 use crate::write_transaction;
@@ -85,7 +85,7 @@ pub(crate) async fn erase(conn: &mut DbConn, user_id: &str, by: &By, now: NaiveD
     let Some(user) = User::find(conn, user_id).await? else {
         return Ok(ActResult::Unchanged);
     };
-    AuditEvent::lock(conn).await?;
+    lock::audit_log(conn).await?;
     let inventory = Inventory::of(conn, user_id).await?;
     let own = AuditEvent::list_by_person(conn, user_id).await?;
     let names = Names::of(&user, &own);
@@ -283,8 +283,8 @@ async fn erase_if_due(state: &AppState, user_id: String, since: NaiveDateTime) -
     to_end(async move {
         let mut conn: Conn = state.db.conn().await?;
         write_transaction!(conn, async |conn| {
-            acts::lock(conn).await?;
-            User::lock(conn, &user_id).await?;
+            lock::role_rules(conn).await?;
+            lock::user(conn, &user_id).await?;
             match User::is_unseen(conn, &user_id, since).await? {
                 true => erase(conn, &user_id, &By::system(), state.shared_now()).await,
                 false => Ok(ActResult::Unchanged),

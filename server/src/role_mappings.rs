@@ -326,8 +326,7 @@ pub async fn reconcile_at_start(state: &AppState) -> Result<(), DbError> {
     state.database_clock.measure(&mut conn, &state.clock).await?;
     let effect = write_transaction!(conn, async |conn| {
         lock::role_rules(conn).await?;
-        let system = Some(("system".to_owned(), "system".to_owned()));
-        let start = NewAuditEvent { kind: "start", actor: system, ..NewAuditEvent::default() };
+        let start = NewAuditEvent::by_system("start", None, Vec::new());
         let unlisted = revoke_unlisted(state, conn).await?;
         record_each(state, conn, unlisted, &NewAuditEvent { kind: ADMIN_USERS, ..start.clone() }).await?;
         if !state.config.sync.mirror_groups {

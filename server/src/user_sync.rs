@@ -503,7 +503,7 @@ async fn sync_refreshed_in_txn(
 ) -> Result<Option<(User, GroupChanges)>, SyncError> {
     let Refreshed { user_id, grant_id, version, claims, .. } = refreshed;
     lock::role_rules_shared(conn).await?;
-    User::lock(conn, user_id).await?;
+    lock::user(conn, user_id).await?;
     let is_newest = Grant::find(conn, grant_id).await?.is_some_and(|grant| grant.version == *version);
     let Some(known) = User::find(conn, user_id).await?.filter(|user| is_newest && user.is_active()) else {
         return Ok(None);
@@ -534,13 +534,7 @@ async fn sync_refreshed_in_txn(
 }
 
 fn by_system(kind: &'static str, user: &User, detail: Vec<(&'static str, String)>) -> NewAuditEvent {
-    NewAuditEvent {
-        kind,
-        actor: Some(("system".to_owned(), "system".to_owned())),
-        subject: Some((user.id.clone(), user.upn.clone())),
-        detail,
-        ..NewAuditEvent::default()
-    }
+    NewAuditEvent::by_system(kind, Some((user.id.clone(), user.upn.clone())), detail)
 }
 
 /// People whose groups lapse in one look.
@@ -577,7 +571,7 @@ async fn lapse_in_txn(
     before: NaiveDateTime,
 ) -> Result<bool, SyncError> {
     lock::role_rules_shared(conn).await?;
-    User::lock(conn, user_id).await?;
+    lock::user(conn, user_id).await?;
     let is_due = |user: &User| user.groups_kept && user.groups_synced_at.is_some_and(|at| at <= before);
     let Some(known) = User::find(conn, user_id).await?.filter(is_due) else {
         return Ok(false);

@@ -4,9 +4,9 @@ use std::ops::AddAssign;
 
 use super::event;
 use super::round::News;
-use crate::acts::{self, shut_out};
+use crate::acts::shut_out;
 use crate::config::{SyncConfig, TextColumn};
-use crate::db::{DbConn, DbError, to_end};
+use crate::db::{DbConn, DbError, lock, to_end};
 use crate::graph::DirectoryUser;
 use crate::models::{DirectorySync, NewAuditEvent, User};
 use crate::state::AppState;
@@ -87,7 +87,7 @@ pub(super) async fn write(
     to_end(async move {
         let mut conn = state.db.conn().await?;
         let done = write_transaction!(conn, async |conn| {
-            acts::lock(conn).await?;
+            lock::role_rules(conn).await?;
             let mut done = Done::default();
             if !sync.is_leased(conn).await? {
                 return Err(super::RoundError::Lost);

@@ -14,7 +14,7 @@ use super::user::escape_like;
 use super::{event_id, first_event_id};
 use crate::audit_log;
 use crate::db::schema::{audit_events, audit_horizon, audit_settings};
-use crate::db::{Backend, DbConn, Prepare, RunQueryDsl, StoredTime};
+use crate::db::{Backend, DbConn, Prepare, RunQueryDsl, StoredTime, lock};
 
 /// An event, as stored.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -61,6 +61,17 @@ pub struct NewAuditEvent {
 }
 
 impl NewAuditEvent {
+    /// What the application did by itself, to `subject` (id and name) if to anybody.
+    #[must_use]
+    pub fn by_system(
+        kind: &'static str,
+        subject: Option<(String, String)>,
+        detail: Vec<(&'static str, String)>,
+    ) -> Self {
+        let actor = Some(("system".to_owned(), "system".to_owned()));
+        Self { kind, actor, subject, detail, ..Self::default() }
+    }
+
     /// Appends it.
     ///
     /// # Errors
@@ -339,7 +350,7 @@ impl AuditEvent {
     /// # Errors
     /// From the database.
     pub async fn place_in_feed(conn: &mut DbConn, limit: i64) -> QueryResult<usize> {
-        Self::lock(conn).await?;
+        lock::audit_log(conn).await?;
         let placed = diesel::sql_query(format!(
             "UPDATE audit_events SET seq = next.place + (SELECT last_seq FROM audit_settings) \
              FROM (SELECT id, row_number() OVER (ORDER BY id) AS place FROM \
@@ -372,27 +383,5 @@ impl AuditEvent {
     /// From the database.
     pub async fn last_place(conn: &mut DbConn) -> QueryResult<i64> {
         audit_settings::table.select(audit_settings::last_seq).first(conn).await
-    }
-
-    /// Keeps others from changing events, until the transaction ends. SQLite has one writer in any case.
-    ///
-    /// # Errors
-    /// From the database.
-    #[cfg(feature = "postgres")]
-    pub async fn lock(conn: &mut DbConn) -> QueryResult<()> {
-        /// `audit log` in the letters of a telephone.
-        const LOCK: i64 = 28_348_564;
-        diesel::sql_query(format!("SELECT pg_advisory_xact_lock({LOCK})")).execute(conn).await?;
-        Ok(())
-    }
-
-    /// Keeps others from changing events, until the transaction ends. SQLite has one writer in any case.
-    ///
-    /// # Errors
-    /// None.
-    #[cfg(feature = "sqlite")]
-    #[expect(clippy::unused_async, reason = "PostgreSQL's waits for the database")]
-    pub async fn lock(_conn: &mut DbConn) -> QueryResult<()> {
-        Ok(())
     }
 }

@@ -405,26 +405,6 @@ impl User {
         Ok(diesel::delete(users::table.find(id)).execute(conn).await? > 0)
     }
 
-    /// Lets no sign-in of the user come between, until the transaction ends. SQLite has one writer in any case.
-    ///
-    /// # Errors
-    /// From the database.
-    #[cfg(feature = "postgres")]
-    pub async fn lock(conn: &mut DbConn, id: &str) -> QueryResult<()> {
-        users::table.find(id).select(users::id).for_update().load::<String>(conn).await?;
-        Ok(())
-    }
-
-    /// Lets no sign-in of the user come between, until the transaction ends. SQLite has one writer in any case.
-    ///
-    /// # Errors
-    /// None.
-    #[cfg(feature = "sqlite")]
-    #[expect(clippy::unused_async, reason = "PostgreSQL's waits for the database")]
-    pub async fn lock(_conn: &mut DbConn, _id: &str) -> QueryResult<()> {
-        Ok(())
-    }
-
     /// Up to `limit` users who have not been here since `since`, the longest away first. Active administrators are none
     /// of them: an account for emergencies sleeps for years.
     ///

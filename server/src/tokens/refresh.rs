@@ -285,13 +285,8 @@ struct Lapse {
 async fn lapsed(state: &AppState, grant: Grant, user: &User, lapse: Lapse) -> Result<bool, DbError> {
     let Lapse { kind, reason, words, challenge, end_sessions } = lapse;
     let failure = GrantFailure { state: "needs_sign_in", error: words, due_at: None, challenge };
-    let event = NewAuditEvent {
-        kind,
-        actor: Some(("system".to_owned(), "system".to_owned())),
-        subject: Some((user.id.clone(), user.upn.clone())),
-        detail: vec![("reason", reason.to_owned()), ("sessions_ended", end_sessions.to_string())],
-        ..NewAuditEvent::default()
-    };
+    let detail = vec![("reason", reason.to_owned()), ("sessions_ended", end_sessions.to_string())];
+    let event = NewAuditEvent::by_system(kind, Some((user.id.clone(), user.upn.clone())), detail);
     let now = state.shared_now();
     let mut conn = state.db.conn().await?;
     let kept = write_transaction!(conn, async |conn| {
