@@ -5,15 +5,13 @@ use std::collections::BTreeSet;
 use chrono::NaiveDateTime;
 use diesel::dsl::{exists, not};
 use diesel::prelude::*;
+use diesel::sql_types::Text;
 
 use super::audit::lower;
 use super::{RoleSource, set_provider_roles};
 use crate::config::{Condition, RoleRule};
 use crate::db::schema::{group_members, groups, user_app_roles, user_role_rules, user_roles, users};
 use crate::db::{DbConn, Prepare, RunQueryDsl};
-
-/// Rows written by one statement.
-const CHUNK: usize = 500;
 
 /// That a rule gives somebody a role.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Queryable, Selectable)]
@@ -73,27 +71,16 @@ pub async fn set_role_reasons(
         diesel::delete(user_role_rules::table.find((user_id, &gone.role, &gone.rule))).execute(conn).await?;
     }
     for new in reasons.difference(held) {
-        insert(conn, &[user_id.to_owned()], new).await?;
+        let row = (
+            user_role_rules::user_id.eq(user_id),
+            user_role_rules::role.eq(&new.role),
+            user_role_rules::rule.eq(&new.rule),
+        );
+        let row = diesel::insert_into(user_role_rules::table).values(row).on_conflict_do_nothing();
+        row.prepared().execute(conn).await?;
     }
     let roles = reasons.iter().map(|reason| reason.role.clone()).collect();
     set_provider_roles(conn, user_id, &roles, now).await?;
-    Ok(())
-}
-
-async fn insert(conn: &mut DbConn, user_ids: &[String], reason: &RoleReason) -> QueryResult<()> {
-    for user_id in user_ids {
-        let row = (
-            user_role_rules::user_id.eq(user_id),
-            user_role_rules::role.eq(&reason.role),
-            user_role_rules::rule.eq(&reason.rule),
-        );
-        diesel::insert_into(user_role_rules::table)
-            .values(row)
-            .on_conflict_do_nothing()
-            .prepared()
-            .execute(conn)
-            .await?;
-    }
     Ok(())
 }
 
@@ -115,21 +102,13 @@ pub async fn delete_other_reasons(conn: &mut DbConn, rules: &[RoleRule], without
     Ok(())
 }
 
-/// Gives `rule` as a reason to everybody who fits it by the app roles and groups that are kept. Run it in a transaction.
+/// Gives `rule` as a reason to everybody who fits it by the app roles and groups that are kept, and does not have it
+/// yet. Run it in a transaction that holds [`crate::db::lock::role_rules`].
 ///
 /// # Errors
 /// From the database.
 pub async fn insert_reasons(conn: &mut DbConn, rule: &RoleRule) -> QueryResult<()> {
-    let reason = RoleReason::of(rule);
-    let lacking = lacking(conn, &rule.condition, &reason).await?;
-    for chunk in lacking.chunks(CHUNK) {
-        insert(conn, chunk, &reason).await?;
-    }
-    Ok(())
-}
-
-/// Who fits and does not have the reason yet.
-async fn lacking(conn: &mut DbConn, condition: &Condition, reason: &RoleReason) -> QueryResult<Vec<String>> {
+    let (condition, reason) = (&rule.condition, RoleReason::of(rule));
     let has_it = user_role_rules::table
         .filter(user_role_rules::user_id.eq(users::id))
         .filter(user_role_rules::role.eq(&reason.role).and(user_role_rules::rule.eq(&reason.rule)));
@@ -150,7 +129,11 @@ async fn lacking(conn: &mut DbConn, condition: &Condition, reason: &RoleReason) 
     if let Some(tenant) = condition.tenant() {
         query = query.filter(users::realm.eq(tenant.to_owned()));
     }
-    query.select(users::id).load(conn).await
+    let rows =
+        query.select((users::id, reason.role.clone().into_sql::<Text>(), reason.rule.clone().into_sql::<Text>()));
+    let columns = (user_role_rules::user_id, user_role_rules::role, user_role_rules::rule);
+    rows.insert_into(user_role_rules::table).into_columns(columns).execute(conn).await?;
+    Ok(())
 }
 
 /// (user id, role) of each role from the provider that no rule gives any more, and of each that a rule gives and that
