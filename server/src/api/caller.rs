@@ -82,14 +82,13 @@ impl Gate {
 pub async fn authenticate(State(gate): State<Gate>, mut request: Request, next: Next) -> Result<Response, AppError> {
     let state = &gate.state;
     let api = state.config.api.as_ref().ok_or(AppError::NotFound)?;
-    let verified = match verify(state, api, request.headers()).await {
+    let (presented, verified) = match verify(state, api, request.headers()).await {
         Ok(verified) => verified,
         Err(refusal) => {
             gate.count(client(&request).map(Counted::Stranger))?;
             return Err(refusal);
         }
     };
-    let (presented, verified) = verified;
     gate.count(Some(Counted::Known(verified.identity.clone())))?;
     let caller = admitted(state, api, verified).await?;
     request.extensions_mut().insert(presented);
@@ -252,17 +251,8 @@ impl FromRequestParts<AppState> for UserReader {
     type Rejection = AppError;
 
     async fn from_request_parts(parts: &mut Parts, _state: &AppState) -> Result<Self, AppError> {
-        match parts.extensions.get::<Caller>() {
-            Some(Caller::Person(user)) if user.has_role(ADMIN) => Ok(Self { tenant: None }),
-            Some(Caller::Program { roles, tenant }) if roles.iter().any(|role| role == READ_USERS) => {
-                Ok(Self { tenant: tenant.clone() })
-            }
-            Some(Caller::Program { .. }) => Err(needs(READ_USERS)),
-            None => Err(AppError::Unauthorized),
-            Some(Caller::Person(_)) => {
-                Err(AppError::NotAdmitted { message: "Only administrators of this application may read the users." })
-            }
-        }
+        let tenant = read_as(parts, READ_USERS, "Only administrators of this application may read the users.")?;
+        Ok(Self { tenant })
     }
 }
 
@@ -278,25 +268,31 @@ impl FromRequestParts<AppState> for AuditReader {
     type Rejection = AppError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, AppError> {
-        match parts.extensions.get::<Caller>() {
-            Some(Caller::Person(user)) if user.has_role(ADMIN) => Ok(Self),
-            Some(Caller::Person(_)) => Err(AppError::NotAdmitted {
-                message: "Only administrators of this application may read the audit log.",
-            }),
-            Some(Caller::Program { roles, tenant }) if roles.iter().any(|role| role == READ_AUDIT_LOG) => {
-                match &state.config.provider.kind {
-                    // The log is one for all tenants, and events of one name people of another.
-                    ProviderKind::Entra { tenant: Tenant::Multi { .. }, .. } if tenant.is_some() => {
-                        Err(AppError::NotAdmitted {
-                            message: "The audit log has events of several tenants. A program of one of them may not read it.",
-                        })
-                    }
-                    _ => Ok(Self),
-                }
+        let tenant = read_as(parts, READ_AUDIT_LOG, "Only administrators of this application may read the audit log.")?;
+        match &state.config.provider.kind {
+            // The log is one for all tenants, and events of one name people of another.
+            ProviderKind::Entra { tenant: Tenant::Multi { .. }, .. } if tenant.is_some() => {
+                Err(AppError::NotAdmitted {
+                    message: "The audit log has events of several tenants. A program of one of them may not read it.",
+                })
             }
-            Some(Caller::Program { .. }) => Err(needs(READ_AUDIT_LOG)),
-            None => Err(AppError::Unauthorized),
+            _ => Ok(Self),
         }
+    }
+}
+
+/// Who may read: on behalf of an administrator, or by itself with the app role `role`. Returns the tenant whose people
+/// alone it is to be; `None` is everybody.
+///
+/// # Errors
+/// 401 for nobody, 403 with `refused` for other people, with a challenge for other programs.
+fn read_as(parts: &Parts, role: &str, refused: &'static str) -> Result<Option<String>, AppError> {
+    match parts.extensions.get::<Caller>() {
+        Some(Caller::Person(user)) if user.has_role(ADMIN) => Ok(None),
+        Some(Caller::Person(_)) => Err(AppError::NotAdmitted { message: refused }),
+        Some(Caller::Program { roles, tenant }) if roles.iter().any(|held| held == role) => Ok(tenant.clone()),
+        Some(Caller::Program { .. }) => Err(needs(role)),
+        None => Err(AppError::Unauthorized),
     }
 }
 
