@@ -39,7 +39,9 @@ fn a_sqlite_project_with_every_recipe_builds_passes_their_probes_and_signs_peopl
     }
     let probes = Path::new(env!("CARGO_MANIFEST_DIR")).join("recipes/probes.rs");
     fs::copy(probes, project.join("tests/suite/tests/recipes.rs")).unwrap();
-    let binary = build(&project, &["test", "--locked", "--workspace", "--test", "pages", "--test", "recipes"]);
+    // Those of the command line come with the binary.
+    let tests = ["--test", "pages", "--test", "recipes", "--test", "command_line"];
+    let binary = build(&project, &tests);
     let data = tempfile::tempdir().unwrap();
     boot(&binary, &format!("sqlite://{}/app.db", data.path().display()));
 }
@@ -49,7 +51,7 @@ fn a_postgres_project_with_every_answer_turned_round_builds_passes_its_tests_and
     let url = std::env::var("TEST_DATABASE_URL").expect("TEST_DATABASE_URL names a PostgreSQL server: run tests/run");
     let answers = Answers::new("generated-postgres").with("title", "A \"quoted\" {title}").with("database", "postgres");
     let project = generated(&answers.with("tenancy", "multi").with("graph", false).with("api", false));
-    let binary = build(&project, &["test", "--locked", "--workspace", "--no-fail-fast"]);
+    let binary = build(&project, &["--no-fail-fast"]);
     boot(&binary, &url);
 }
 
@@ -64,13 +66,13 @@ fn generated(answers: &Answers) -> PathBuf {
     generate(Template::copy().unwrap().path(), &folder, answers).unwrap()
 }
 
-/// Builds the server, runs the tests that `tests` names, and returns a copy of the binary that no other build overwrites.
+/// Runs the tests that `tests` names, those of the server among them, which take its binary: returns a copy of that, which
+/// no other build overwrites.
 fn build(project: &Path, tests: &[&str]) -> PathBuf {
     let _guard = TARGET.lock().unwrap();
-    cargo(project, &["build", "--workspace", "--locked"]);
+    cargo(project, &[&["test", "--locked", "--workspace"], tests].concat());
     let binary = project.join("server-under-test");
     fs::copy(target_directory().join("debug/server"), &binary).unwrap();
-    cargo(project, tests);
     binary
 }
 
