@@ -27,5 +27,5 @@ pub use fill::{db_fill, db_grants, db_join};
 pub use instance::{Instance, PATIENCE, free_port, serve_if_instance, until};
 pub use log::LogMark;
 pub use refusal::Refusal;
-pub use test_app::{TestApp, TestAppBuilder};
+pub use test_app::{OTHER_TENANT, TestApp, TestAppBuilder};
 pub use wire::Wire;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::Request;
-use entra_emulator::{Emulator, Options};
+use entra_emulator::{DEV_TENANT_ID, Emulator, Options, Persona, Tenant as EmulatedTenant};
 use futures_util::future::{join, join_all};
 use server::clock::Clock;
 use server::config::Config;
@@ -22,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 use url::{Url, form_urlencoded};
+use uuid::Uuid;
 
 use crate::{Browser, Page, TestDatabase};
 
@@ -45,6 +46,9 @@ impl Drop for TestApp {
         self.server.abort();
     }
 }
+
+/// The tenant beside the emulator's own, where [`TestAppBuilder::two_tenants`] lets its people in.
+pub const OTHER_TENANT: Uuid = uuid::uuid!("0d0d0d0d-0000-4000-8000-000000000000");
 
 /// How the application of a test differs from the default.
 #[derive(Default)]
@@ -75,6 +79,13 @@ impl TestAppBuilder {
     pub fn setting(mut self, name: &str, value: impl Into<String>) -> Self {
         self.settings.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// Lets people of [`OTHER_TENANT`] sign in as well.
+    #[must_use]
+    pub fn two_tenants(self) -> Self {
+        self.setting("ENTRA_TENANT_ID", "organizations")
+            .setting("ENTRA_ALLOWED_TENANTS", format!("{DEV_TENANT_ID},{OTHER_TENANT}"))
     }
 
     /// Takes an emulator that is running already.
@@ -337,6 +348,20 @@ impl TestApp {
         self.state.tasks.close();
         self.state.tasks.wait().await;
         self.state.tasks.reopen();
+    }
+
+    /// Adds somebody to [`OTHER_TENANT`] who is as the persona `member1` but for what `change` says.
+    ///
+    /// # Panics
+    /// When `member1` is gone.
+    pub fn add_stranger(&self, id: &str, change: impl FnOnce(&mut Persona)) {
+        let control = self.emulator.control();
+        let (domain, name) = ("fabrikam.example".to_owned(), "Fabrikam".to_owned());
+        control.add_tenant(EmulatedTenant { id: OTHER_TENANT, domain, name });
+        let member = control.persona("member1").expect("a persona");
+        let mut stranger = Persona { id: id.to_owned(), oid: Uuid::from_u128(9), tenant_id: OTHER_TENANT, ..member };
+        change(&mut stranger);
+        control.put_persona(stranger);
     }
 
     /// An access token for the API on behalf of the persona, as a program of its own would get it: by

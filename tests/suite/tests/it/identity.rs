@@ -1,8 +1,8 @@
 //! Who somebody is: (tenant, object id), whatever their names and addresses say.
 
-use entra_emulator::{DEV_TENANT_ID, Endpoint, Fault, OverageForm, Persona, Tenant, TokenEdit};
+use entra_emulator::{Endpoint, Fault, OverageForm, TokenEdit};
 use serde_json::json;
-use suite::TestApp;
+use suite::{OTHER_TENANT, TestApp};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn e_01_another_object_id_with_an_administrators_address_is_another_person() {
@@ -178,23 +178,12 @@ async fn e_26_unknown_roles_mean_nothing_and_many_are_no_trouble() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn v_8_4_1_people_of_two_tenants_do_not_touch_each_other() {
-    let other: uuid::Uuid = "0d0d0d0d-0000-4000-8000-000000000000".parse().expect("a GUID");
-    let app = TestApp::builder()
-        .setting("ENTRA_TENANT_ID", "organizations")
-        .setting("ENTRA_ALLOWED_TENANTS", format!("{DEV_TENANT_ID},{other}"))
-        .start()
-        .await;
+    let app = TestApp::builder().two_tenants().start().await;
     let control = app.emulator.control();
-    control.add_tenant(Tenant { id: other, domain: "fabrikam.example".into(), name: "Fabrikam".into() });
     // The same object id, names and groups as somebody of the first tenant.
     let original = control.persona("member1").expect("a persona");
     let same_id = || control.edit_id_token(Some(1), TokenEdit::claims(json!({"oid": original.oid})));
-    control.put_persona(Persona {
-        id: "twin".into(),
-        oid: uuid::Uuid::from_u128(7),
-        tenant_id: other,
-        ..original.clone()
-    });
+    app.add_stranger("twin", |_| {});
     let member = app.sign_in("member1").await;
     same_id();
     let twin = app.sign_in("twin").await;
@@ -205,7 +194,8 @@ async fn v_8_4_1_people_of_two_tenants_do_not_touch_each_other() {
     assert_ne!(users[0].realm, users[1].realm);
 
     // Neither by a session's id nor by all of one's own.
-    let mine = app.db_users("").await.into_iter().find(|user| user.realm != other.to_string()).expect("the member");
+    let mine =
+        app.db_users("").await.into_iter().find(|user| user.realm != OTHER_TENANT.to_string()).expect("the member");
     let mut conn = app.state.db.conn().await.expect("a connection");
     let session = server::models::SessionRecord::list_by_user(&mut conn, &mine.id, app.state.live_at()).await;
     let session = session.expect("sessions").remove(0).id;
@@ -219,7 +209,8 @@ async fn v_8_4_1_people_of_two_tenants_do_not_touch_each_other() {
 
     // A role and a disable are one person's.
     let by = server::acts::By::command_line;
-    let stranger = app.db_users("").await.into_iter().find(|user| user.realm == other.to_string()).expect("the twin");
+    let stranger =
+        app.db_users("").await.into_iter().find(|user| user.realm == OTHER_TENANT.to_string()).expect("the twin");
     let role = server::acts::Act::GrantRole { user_id: stranger.id.clone(), role: "admin".into() };
     server::acts::run(&app.state, role, by()).await.expect("granted");
     member.get("/admin").await.assert_status(403);

@@ -1,11 +1,11 @@
 //! News between sign-ins: what a refresh of tokens tells of a person counts at once, and the API judges by what its
 //! tokens say, or by what is known that is not too old.
 
-use entra_emulator::{Endpoint, Fault, Group, Persona, Tenant, TokenEdit};
+use entra_emulator::{Endpoint, Fault, Group, TokenEdit};
 use serde_json::{Value, json};
 use server::db::RunQueryDsl as _;
 use server::tokens::{refresh_due, resource_token};
-use suite::{Browser, TestApp};
+use suite::{Browser, OTHER_TENANT, TestApp};
 
 const MEMBER: &str = "member1@contoso.example";
 const HOUR: i64 = 3600;
@@ -242,35 +242,18 @@ async fn the_api_forgets_roles_that_no_sync_has_told_for_longer_than_a_session_l
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_reads_people_of_its_own_tenant_alone_unless_it_is_listed() {
-    let other: uuid::Uuid = "0d0d0d0d-0000-4000-8000-000000000000".parse().expect("a GUID");
-    let home = entra_emulator::DEV_TENANT_ID;
-    let app = TestApp::builder()
-        .setting("ENTRA_TENANT_ID", "organizations")
-        .setting("ENTRA_ALLOWED_TENANTS", format!("{home},{other}"))
-        .start()
-        .await;
-    let control = app.emulator.control();
-    control.add_tenant(Tenant { id: other, domain: "fabrikam.example".into(), name: "Fabrikam".into() });
-    let member = control.persona("member1").expect("a persona");
-    control.put_persona(Persona {
-        id: "stranger".into(),
-        oid: uuid::Uuid::from_u128(9),
-        tenant_id: other,
-        upn: "stranger@fabrikam.example".into(),
-        email: None,
-        ..member.clone()
+    let (home, other) = (entra_emulator::DEV_TENANT_ID, OTHER_TENANT);
+    let app = TestApp::builder().two_tenants().start().await;
+    app.add_stranger("stranger", |stranger| {
+        stranger.upn = "stranger@fabrikam.example".into();
+        stranger.email = None;
     });
+    let member = app.emulator.control().persona("member1").expect("a persona");
     for persona in ["admin", "member1", "stranger"] {
         app.sign_in(persona).await;
     }
     let listed = format!("{other}/{}", app.emulator.client_id());
-    let trusting = TestApp::builder()
-        .beside(&app)
-        .setting("ENTRA_TENANT_ID", "organizations")
-        .setting("ENTRA_ALLOWED_TENANTS", format!("{home},{other}"))
-        .setting("API_CROSS_TENANT_APPS", listed)
-        .start()
-        .await;
+    let trusting = TestApp::builder().beside(&app).two_tenants().setting("API_CROSS_TENANT_APPS", listed).start().await;
     let (of_home, of_other) =
         (app.program_token_of(&home.to_string()).await, app.program_token_of(&other.to_string()).await);
     let upns = async |app: &TestApp, token: &str, query: &str| {

@@ -1,7 +1,7 @@
 //! Roles follow what the provider says now: app roles at every sign-in, groups as far as they can be read; and they go
 //! with the rule that gave them.
 
-use entra_emulator::{Endpoint, Fault, Group, Persona, Tenant, TokenEdit};
+use entra_emulator::{Endpoint, Fault, Group, TokenEdit};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use server::role_mappings::reconcile_at_start;
@@ -173,26 +173,17 @@ async fn a_group_that_is_called_like_an_app_role_gives_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rule_of_one_tenant_gives_nothing_to_people_of_another() {
-    let other: uuid::Uuid = "0d0d0d0d-0000-4000-8000-000000000000".parse().expect("a GUID");
     let home = entra_emulator::DEV_TENANT_ID;
     let group = Group::named("Administrators");
     let app = TestApp::builder()
-        .setting("ENTRA_TENANT_ID", "organizations")
-        .setting("ENTRA_ALLOWED_TENANTS", format!("{home},{other}"))
+        .two_tenants()
         .setting("ROLE_MAPPING", format!("{home}/Admin=admin,{home}/{}=admin,Admin=reader", group.id))
         .start()
         .await;
-    let control = app.emulator.control();
-    control.add_tenant(Tenant { id: other, domain: "fabrikam.example".into(), name: "Fabrikam".into() });
-    let member = control.persona("member1").expect("a persona");
-    control.put_persona(Persona {
-        id: "stranger".into(),
-        oid: uuid::Uuid::from_u128(9),
-        tenant_id: other,
-        upn: "stranger@fabrikam.example".into(),
-        roles: vec!["Admin".into()],
-        groups: vec![group],
-        ..member
+    app.add_stranger("stranger", |stranger| {
+        stranger.upn = "stranger@fabrikam.example".into();
+        stranger.roles = vec!["Admin".into()];
+        stranger.groups = vec![group];
     });
     assert!(!may_administrate(&app.sign_in("stranger").await).await);
     assert_eq!(roles(&app, "stranger@fabrikam.example").await, "reader");
