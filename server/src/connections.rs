@@ -6,6 +6,10 @@
 //! the one that has kept the server waiting longest, of the address that has most of these: one that opens hundreds
 //! is then in its own way, and everybody else is served. While a request is being answered its
 //! connection stays, however long that takes.
+//!
+//! hyper serves the connections. Its own timeout for headers (hyper-util's server builder and axum-server pass it on)
+//! counts from the end of the last answer, so that it would close idle connections as early, and it has none for the
+//! rest; `tower-http`'s timeouts begin when a request has its header.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
