@@ -394,7 +394,7 @@ pub struct EventRow {
     pub actor: String,
     /// On whom.
     pub subject: String,
-    /// User id of the subject; empty without one.
+    /// User id of the subject; empty without one, and once they are erased.
     pub subject_id: String,
     /// Client address.
     pub address: String,

@@ -33,8 +33,7 @@ fn from(address: &str) -> Option<AnyView> {
 }
 
 fn subject(row: &EventRow) -> AnyView {
-    // Somebody erased has no page any more.
-    if row.subject_id.is_empty() || row.subject.starts_with("erased-") {
+    if row.subject_id.is_empty() {
         return text(row.subject.clone()).into_any();
     }
     person(&row.subject_id, &row.subject)

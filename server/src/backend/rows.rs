@@ -10,6 +10,7 @@ use chrono::NaiveDateTime;
 
 use crate::config::{Condition, Holdings, RoleRule, SyncConfig, fold};
 use crate::doctor::{Finding, Level};
+use crate::erasure::pseudonym;
 use crate::examination::Examination;
 use crate::graph::{Manager, Me};
 use crate::graph_sync::rfc3339;
@@ -187,6 +188,8 @@ pub(super) fn grant_row(grant: &Grant, user: &User) -> GrantRow {
 }
 
 pub(super) fn event_row(event: AuditEvent) -> EventRow {
+    // An erased person has no page any more.
+    let subject_id = event.subject_id.filter(|id| event.subject_name != pseudonym(id)).unwrap_or_default();
     EventRow {
         summary: event_summary(&event.kind).to_owned(),
         id: event.id,
@@ -194,7 +197,7 @@ pub(super) fn event_row(event: AuditEvent) -> EventRow {
         kind: event.kind,
         actor: event.actor_name,
         subject: event.subject_name,
-        subject_id: event.subject_id.unwrap_or_default(),
+        subject_id,
         address: event.address,
         request_id: event.request_id,
         detail: claim_facts(&event.detail),
