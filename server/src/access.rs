@@ -36,13 +36,13 @@ use axum::handler::Handler;
 use axum::http::request::Parts;
 use axum::middleware::from_extractor_with_state;
 use axum::routing::{self, MethodRouter};
+use store::models::ADMIN;
 
 use crate::acts::By;
 use crate::error::AppError;
 use crate::handlers::act_request::ActRequest;
 use crate::state::AppState;
 use crate::step_up::{self, Need};
-use crate::user_sync::ADMIN;
 use crate::viewer::CurrentUser;
 
 /// An extractor that lets some callers in and refuses the others.

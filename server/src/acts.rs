@@ -7,17 +7,18 @@
 
 use std::collections::BTreeSet;
 
-use crate::db::{DbConn, DbError, lock, to_end};
-use crate::erasure;
-use crate::models::{
+use store::models::ADMIN;
+use store::models::{
     Grant, GraphCache, LiveAt, NewAuditEvent, RoleSource, SessionRecord, User, UserRole, changed_from, grant_role,
     revoke_role,
 };
+use store::write_transaction;
+use store::{DbConn, DbError, lock, to_end};
+
+use crate::erasure;
 use crate::role_mappings;
 use crate::state::AppState;
-use crate::user_sync::ADMIN;
 use crate::viewer::CurrentUser;
-use crate::write_transaction;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,12 +16,12 @@ use axum::extract::Path;
 use axum::http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse as _, Response};
+use entra::crypto;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 pub use self::islands::islands_url;
 use crate::access::Everyone;
-use crate::crypto;
 use crate::error::AppError;
 
 /// A hashed URL's contents never change.

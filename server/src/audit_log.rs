@@ -3,24 +3,12 @@
 //! With `AUDIT_LOG=stderr` each event is a line of JSON on standard error once it is committed: what was rolled back is
 //! never told. A crash between the two loses the line; `GET /api/v1/audit` is the way that is complete.
 
-use std::cell::RefCell;
 use std::io::Write as _;
-use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::SecondsFormat;
 use serde::Serialize;
+use store::models::AuditEvent;
 use utoipa::ToSchema;
-
-use crate::models::AuditEvent;
-
-/// Standard error belongs to the process, and so does the choice to write there.
-static IS_WRITTEN_OUT: AtomicBool = AtomicBool::new(false);
-
-tokio::task_local! {
-    /// Events of the transaction that this task has open.
-    static UNCOMMITTED: RefCell<Vec<AuditEvent>>;
-}
 
 /// An audit event.
 #[derive(Debug, Serialize, ToSchema)]
@@ -69,37 +57,14 @@ impl From<AuditEvent> for AuditRecord {
     }
 }
 
-/// Writes every event to standard error from now on.
+/// Writes every event to standard error from now on, once it is committed.
 pub fn write_out() {
-    IS_WRITTEN_OUT.store(true, Ordering::Relaxed);
-}
-
-/// Tells of an event that was inserted: at the commit of the transaction around it, at once without one.
-pub(crate) fn inserted(event: &AuditEvent) {
-    if !IS_WRITTEN_OUT.load(Ordering::Relaxed) {
-        return;
-    }
-    if UNCOMMITTED.try_with(|events| events.borrow_mut().push(event.clone())).is_err() {
-        write(vec![event.clone()]);
-    }
-}
-
-/// Runs a transaction, and tells of its events once it is committed. [`crate::write_transaction!`] does it by this.
-///
-/// # Errors
-/// Those of the transaction.
-pub async fn told_after_commit<T, E>(transaction: impl Future<Output = Result<T, E>>) -> Result<T, E> {
-    let (result, events) = with_events(transaction).await;
-    write(events);
-    result
-}
-
-/// The events of a transaction that was committed; none of one that was rolled back.
-async fn with_events<T, E>(transaction: impl Future<Output = Result<T, E>>) -> (Result<T, E>, Vec<AuditEvent>) {
-    let mut transaction = pin!(UNCOMMITTED.scope(RefCell::default(), transaction));
-    let result = transaction.as_mut().await;
-    let events = transaction.take_value().filter(|_| result.is_ok());
-    (result, events.map(RefCell::into_inner).unwrap_or_default())
+    store::on_audit_event(|event| {
+        let mut line = serde_json::to_vec(&Line::from(event)).unwrap_or_default();
+        line.push(b'\n');
+        // Nobody is left to tell when standard error is closed.
+        let _ = std::io::stderr().write_all(&line);
+    });
 }
 
 /// A line of the log on standard error. `log` tells it from lines of other kinds.
@@ -110,12 +75,9 @@ struct Line {
     event: AuditRecord,
 }
 
-fn write(events: Vec<AuditEvent>) {
-    for event in events {
-        let mut line = serde_json::to_vec(&Line { log: "audit", event: event.into() }).unwrap_or_default();
-        line.push(b'\n');
-        // Nobody is left to tell when standard error is closed.
-        let _ = std::io::stderr().write_all(&line);
+impl From<AuditEvent> for Line {
+    fn from(event: AuditEvent) -> Self {
+        Self { log: "audit", event: event.into() }
     }
 }
 
@@ -123,9 +85,8 @@ fn write(events: Vec<AuditEvent>) {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn events_are_told_after_the_commit_and_never_after_a_rollback() {
-        write_out();
+    #[test]
+    fn a_line_says_that_it_is_of_the_audit_log_and_when_in_rfc_3339() {
         let event = AuditEvent {
             id: "an id".to_owned(),
             at: chrono::DateTime::UNIX_EPOCH.naive_utc(),
@@ -138,17 +99,7 @@ mod tests {
             request_id: String::new(),
             detail: "{}".to_owned(),
         };
-        for result in [Ok(()), Err("rolled back")] {
-            let (outcome, events) = with_events(async {
-                inserted(&event);
-                inserted(&event);
-                result
-            })
-            .await;
-            assert_eq!(outcome, result);
-            assert_eq!(events.len(), if result.is_ok() { 2 } else { 0 });
-        }
-        let line = serde_json::to_value(Line { log: "audit", event: event.into() }).expect("JSON");
+        let line = serde_json::to_value(Line::from(event)).expect("JSON");
         assert_eq!(
             (&line["log"], &line["action"], &line["at"]),
             (&"audit".into(), &"test".into(), &"1970-01-01T00:00:00.000Z".into())

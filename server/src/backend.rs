@@ -8,6 +8,12 @@ use app::model::{
 };
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDate, NaiveDateTime, NaiveTime};
+use store::models::ADMIN;
+use store::models::{
+    AuditEvent, AuditFilter, Cursor, Grant, GrantFilter, GraphCache, Group, RoleMapping, RoleReason, SessionRecord,
+    User, UserFilter, UserRole, is_id,
+};
+use store::{Conn, DbError};
 
 use self::rows::{
     EVENTS, claim_facts, directory_row, event_row, examination, grant_row, graph_profile, group_rows, job_row,
@@ -18,20 +24,14 @@ use crate::acts::known_roles;
 use crate::config::{Condition, ProviderKind, admin_center};
 use crate::consent::{self, READ_MANAGER};
 use crate::counts::Remembered;
-use crate::db::{Conn, DbError};
 use crate::device;
 use crate::directory_sync;
 use crate::erasure;
 use crate::graph_sync::{self, rfc3339};
 use crate::handlers::health;
-use crate::models::{
-    AuditEvent, AuditFilter, Cursor, Grant, GrantFilter, GraphCache, Group, RoleMapping, RoleReason, SessionRecord,
-    User, UserFilter, UserRole, is_id,
-};
 use crate::role_mappings;
 use crate::state::AppState;
 use crate::user_list::{UserList, Window};
-use crate::user_sync::ADMIN;
 use crate::viewer::CurrentUser;
 
 mod rows;

@@ -3,21 +3,21 @@
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand};
+use entra::crypto::KeyRing;
+use entra::http::HttpClient;
+use store::models::ADMIN;
+use store::models::User;
+use store::{Database, migrate};
 
 use crate::acts::{self, Act, ActResult, By};
 use crate::config::build::Build;
 use crate::config::dotenv::Environment;
 use crate::config::settings::Settings;
-use crate::crypto::KeyRing;
-use crate::db::{Database, migrate};
 use crate::doctor::{self, Level};
 use crate::entra_setup::{Format, Registration};
 use crate::healthcheck;
-use crate::http::HttpClient;
-use crate::models::User;
 use crate::serve::{self, ServeError};
 use crate::state::{AppState, BuildError};
-use crate::user_sync::ADMIN;
 use crate::{telemetry, tokens};
 
 /// A server-rendered web application behind Microsoft Entra ID.
@@ -123,7 +123,7 @@ const BLOCKING_THREADS: usize = 8;
 
 /// Today, so that a ring tells how old its keys are.
 fn default_key_id() -> String {
-    format!("k{}", crate::clock::Clock::system().now().format("%Y%m%d"))
+    format!("k{}", entra::clock::Clock::system().now().format("%Y%m%d"))
 }
 
 /// The process: reads the command line and the environment, does what is asked, says how it went.
@@ -284,7 +284,7 @@ async fn users_with(command: UsersCommand, environment: &Environment) -> Result<
         _ => say(&format!("nothing to do: {}", user.upn)),
     }
     let mut conn = state.db.conn().await?;
-    let admins = User::count_others_with_role(&mut conn, ADMIN, "").await.map_err(crate::db::DbError::from)?;
+    let admins = User::count_others_with_role(&mut conn, ADMIN, "").await.map_err(store::DbError::from)?;
     if admins == 0 {
         say("nobody is an administrator now: `server users grant-role` makes one");
     }
@@ -310,7 +310,7 @@ async fn find_user(state: &AppState, name: &str) -> Result<User, ServeError> {
         }
         None => User::find(&mut conn, name).await,
     };
-    let found = found.map_err(crate::db::DbError::from)?;
+    let found = found.map_err(store::DbError::from)?;
     found.ok_or_else(|| ServeError::Command(format!("no user {name}: they have not signed in here yet")))
 }
 

@@ -3,7 +3,7 @@
 //! [`Settings`] is the one definition of names, defaults and help texts;
 //! [`Settings::validate`] turns it into a [`Config`] or into the
 //! list of everything that is wrong. This module is a leaf: it knows no other part of the server
-//! but [`crate::crypto`] and [`crate::defaults`].
+//! but [`entra::crypto`] and [`crate::defaults`].
 
 pub mod build;
 mod credential;
@@ -16,7 +16,6 @@ pub mod problems;
 mod provider;
 mod reader;
 pub mod reference;
-mod rule;
 pub mod settings;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -24,20 +23,22 @@ mod urls;
 mod validate;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
 use std::time::Duration;
 
+pub use entra::config::{
+    ClientCredential, HttpConfig, IdentityKey, ProviderConfig, ProviderKind, ResponseMode, Tenant,
+};
+use entra::crypto::KeyRing;
 use ipnet::IpNet;
-use secrecy::SecretString;
+pub use store::config::{DatabaseConfig, RedactedUrl, SslMode};
+pub use store::rule::{Condition, Holdings, RoleRule, RuleError, fold};
 use url::{Host, Url};
 
 pub use self::build::{Build, Database, Tenancy};
 pub use self::dotenv::Environment;
 pub use self::problems::{Problem, Problems};
-pub use self::rule::{Condition, Holdings, RoleRule, RuleError, fold};
 pub use self::settings::Settings;
-pub(crate) use self::urls::{admin_center, is_loopback};
-use crate::crypto::KeyRing;
+pub(crate) use self::urls::admin_center;
 
 /// Everything that the server needs to know to run.
 #[derive(Clone, Debug)]
@@ -181,132 +182,6 @@ impl PublicUrl {
     }
 }
 
-/// Where the data is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DatabaseConfig {
-    /// A file of the embedded database: the path after `sqlite://`.
-    Sqlite {
-        /// Relative to the working directory, or absolute.
-        path: PathBuf,
-    },
-    /// A PostgreSQL server.
-    Postgres {
-        /// The URL without `sslmode`, as `tokio-postgres` takes it. It may hold a password, so
-        /// its `Debug` is redacted.
-        url: RedactedUrl,
-        /// How TLS is used.
-        ssl_mode: SslMode,
-    },
-}
-
-/// A URL whose user information never shows in logs.
-#[derive(Clone, PartialEq, Eq)]
-pub struct RedactedUrl(pub Url);
-
-impl std::fmt::Debug for RedactedUrl {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "{}://[redacted]@{}{}", self.0.scheme(), self.0.host_str().unwrap_or_default(), self.0.path())
-    }
-}
-
-/// libpq's `sslmode`, as far as this server offers it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SslMode {
-    /// No TLS: the default on loopback.
-    Disable,
-    /// TLS with the certificate chain and host name verified: the default elsewhere.
-    VerifyFull,
-}
-
-/// The OpenID Provider and this application's registration with it.
-#[derive(Clone, Debug)]
-pub struct ProviderConfig {
-    /// Entra ID, or any other OpenID Provider.
-    pub kind: ProviderKind,
-    /// `ENTRA_CLIENT_ID`.
-    pub client_id: String,
-    /// How this application proves who it is at the token endpoint.
-    pub credential: ClientCredential,
-    /// `ENTRA_SCOPES`, in order, always with `openid`.
-    pub scopes: Vec<String>,
-    /// `ENTRA_RESPONSE_MODE`.
-    pub response_mode: ResponseMode,
-    /// `CLOCK_LEEWAY`, at most 300 s.
-    pub clock_leeway: Duration,
-}
-
-/// Which provider signs people in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProviderKind {
-    /// Microsoft Entra ID, v2.0 endpoints below `authority`.
-    Entra {
-        /// `ENTRA_AUTHORITY` without a trailing slash, for example
-        /// `https://login.microsoftonline.com`.
-        authority: String,
-        /// Whose users may sign in.
-        tenant: Tenant,
-    },
-    /// Any other OpenID Provider: `OIDC_ISSUER`, exactly as its metadata spells it.
-    Generic {
-        /// The issuer identifier.
-        issuer: String,
-    },
-}
-
-impl ProviderKind {
-    /// The tenants whose people may sign in; none with another provider than Entra.
-    #[must_use]
-    pub fn tenants(&self) -> Vec<String> {
-        match self {
-            Self::Entra { tenant: Tenant::Single(tenant), .. } => vec![tenant.clone()],
-            Self::Entra { tenant: Tenant::Multi { allowed, .. }, .. } => allowed.clone(),
-            Self::Generic { .. } => Vec::new(),
-        }
-    }
-}
-
-/// Which Entra tenants may sign in: `ENTRA_TENANT_ID`, `ENTRA_ALLOWED_TENANTS`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Tenant {
-    /// One tenant, by its lower-case GUID.
-    Single(String),
-    /// Several tenants through a shared endpoint.
-    Multi {
-        /// `organizations` or `common`: the segment after the authority.
-        endpoint: String,
-        /// Lower-case GUIDs; never empty.
-        allowed: Vec<String>,
-    },
-}
-
-/// How this application authenticates at the token endpoint.
-#[derive(Clone, Debug)]
-pub enum ClientCredential {
-    /// `ENTRA_CLIENT_SECRET`.
-    Secret(SecretString),
-    /// `ENTRA_CLIENT_SECRET_FILE`: the secret is read again when the file changes.
-    SecretFile(PathBuf),
-    /// `ENTRA_CLIENT_CERTIFICATE_FILE` and `ENTRA_CLIENT_KEY_FILE`, both PEM: `private_key_jwt`.
-    Certificate {
-        /// The certificate registered with the application.
-        certificate_file: PathBuf,
-        /// Its PKCS#8 private key.
-        key_file: PathBuf,
-    },
-    /// `ENTRA_FEDERATED_TOKEN_FILE`: workload identity, read on each use.
-    FederatedTokenFile(PathBuf),
-}
-
-/// How the authorization response comes back (OAuth 2.0 Multiple Response Types, section 2.1;
-/// OAuth 2.0 Form Post Response Mode).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResponseMode {
-    /// In the query of a redirect.
-    Query,
-    /// As a cross-site POST; needs `SameSite=None` on the transaction's cookie.
-    FormPost,
-}
-
 /// What an app registration in Entra has to say.
 #[derive(Clone, Debug)]
 pub struct RegistrationConfig {
@@ -429,26 +304,6 @@ pub enum TextColumn {
 pub enum BooleanColumn {
     /// `is_external`: people from outside the organisation, besides guests.
     IsExternal,
-}
-
-/// Who somebody is: (tenant id, object id), or (issuer, subject) with another provider.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct IdentityKey {
-    /// Lower-case tenant GUID, or issuer URL.
-    pub realm: String,
-    /// Lower-case object GUID, or subject.
-    pub subject: String,
-}
-
-/// Outgoing calls.
-#[derive(Clone, Debug)]
-pub struct HttpConfig {
-    /// `HTTP_TIMEOUT`: a whole call.
-    pub timeout: Duration,
-    /// `HTTP_RETRIES`: further tries of a call that may be repeated.
-    pub retries: u32,
-    /// `EXTRA_CA_FILE`: PEM certificates trusted besides the system's.
-    pub extra_ca_file: Option<PathBuf>,
 }
 
 /// So many requests in that time.

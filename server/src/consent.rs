@@ -8,7 +8,8 @@
 //! What may be asked for is listed here, so that nobody can be led to agree to more. To let a page of your own ask, add
 //! its scope to [`PAGE_SCOPES`].
 
-use crate::models::Grant;
+use store::models::Grant;
+
 use crate::state::AppState;
 
 /// To read the manager of whoever is signed in (Microsoft Graph, "List manager").

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{NaiveDate, NaiveDateTime};
-
-use crate::models::UserFilter;
+use store::models::UserFilter;
 
 /// How old a count may be before it is taken anew.
 const MAX_AGE: chrono::Duration = chrono::Duration::seconds(10);

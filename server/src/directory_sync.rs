@@ -10,7 +10,7 @@
 //! comes back is enabled again, unless an administrator here has disabled them. Nobody is created: people come in by
 //! signing in. A round that would disable many stops and asks (`guard`). The directory may disable the last
 //! administrator: the account could not sign in any more, and the way back is `ADMIN_USERS` or `server users`. It waits
-//! for acts of administrators and they for it ([`crate::db::lock::role_rules`]), so that either sees what the other has left.
+//! for acts of administrators and they for it ([`store::lock::role_rules`]), so that either sees what the other has left.
 
 mod apply;
 mod guard;
@@ -19,17 +19,17 @@ mod round;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
+use entra::graph::GraphError;
+use entra::oidc::OidcError;
+use store::models::{DirectorySync, DirectorySyncOutcome, NewAuditEvent};
+use store::write_transaction;
+use store::{DbError, to_end};
 
 use self::round::Round;
 use crate::acts::{self, ActError, ActResult, By};
-use crate::db::{DbError, to_end};
-use crate::graph::GraphError;
 use crate::jobs::JobError;
-use crate::models::{DirectorySync, DirectorySyncOutcome, NewAuditEvent};
-use crate::oidc::OidcError;
 use crate::state::AppState;
 use crate::tokens::spread;
-use crate::write_transaction;
 
 /// First wait after a failure, doubled each time, up to the interval.
 const BACKOFF: Duration = Duration::from_secs(60);
@@ -108,7 +108,7 @@ async fn run_tenant(
     interval: Duration,
 ) -> Result<Option<DirectorySyncOutcome>, DbError> {
     let mut conn = state.db.conn().await?;
-    state.database_clock.measure(&mut conn, &state.clock).await?;
+    state.measure_database_clock(&mut conn).await?;
     let began = state.shared_now();
     let mut sync = DirectorySync::find_or_begin(&mut conn, tenant, began).await?;
     if !sync.is_due(began) || !sync.lease(&mut conn, began, lease_end(state)).await? {

@@ -10,18 +10,18 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, TimeDelta, Utc};
+use entra::graph::GraphError;
+use entra::oidc::{OidcError, RedirectUriAnswer};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde::Serialize;
 use serde_json::Value;
+use store::migrate;
+use store::models::Group;
 use x509_cert::der::Decode as _;
 
 use crate::config::{ClientCredential, ProviderKind, Tenant};
-use crate::db::migrate;
-use crate::graph::GraphError;
 use crate::handlers::auth::CALLBACK_PATH;
-use crate::models::Group;
-use crate::oidc::{OidcError, RedirectUriAnswer};
 use crate::role_mappings;
 use crate::state::AppState;
 

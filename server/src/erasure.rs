@@ -7,13 +7,13 @@
 use std::collections::BTreeSet;
 
 use chrono::NaiveDateTime;
+use store::models::{AuditEvent, Grant, GraphCache, Group, SessionRecord, User, UserRole, forget_granter, is_known_as};
+use store::write_transaction;
+use store::{Conn, DbConn, DbError, lock, to_end};
 use url::form_urlencoded;
 
 use crate::acts::{ActResult, By};
-use crate::db::{Conn, DbConn, DbError, lock, to_end};
-use crate::models::{AuditEvent, Grant, GraphCache, Group, SessionRecord, User, UserRole, forget_granter, is_known_as};
 use crate::state::AppState;
-use crate::write_transaction;
 
 /// People erased in one run of the job; the next run goes on.
 const BATCH: i64 = 500;

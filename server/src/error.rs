@@ -13,10 +13,10 @@ use std::time::Duration;
 use axum::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use store::DbError;
 
 use crate::acts::ActError;
 use crate::api::challenge::Challenge;
-use crate::db::DbError;
 use crate::pages::Fixer;
 
 /// How long a client waits before it asks again for what is unavailable.

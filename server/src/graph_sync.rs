@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
+use entra::graph::GraphError;
+use store::models::{GraphCache, Group, User};
+use store::write_transaction;
+use store::{DbConn, DbError, to_end};
 use tokio::task::JoinHandle;
 
-use crate::db::{DbConn, DbError, to_end};
-use crate::graph::GraphError;
-use crate::models::{GraphCache, Group, User};
 use crate::state::AppState;
 use crate::user_graph::UserGraph;
-use crate::write_transaction;
 
 /// Kept data older than this is fetched again after it was shown.
 const FRESH_FOR: chrono::Duration = chrono::Duration::hours(1);

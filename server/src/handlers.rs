@@ -16,11 +16,11 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse as _, Redirect, Response};
+use store::models::is_id;
 
 use crate::assets::{favicon_url, stylesheet_url};
 use crate::cookies::{self, Notice};
 use crate::error::AppError;
-use crate::models::is_id;
 use crate::pages::{Frame, Provider};
 use crate::state::AppState;
 
@@ -43,7 +43,7 @@ pub fn frame(headers: &HeaderMap) -> Frame<'static> {
     Frame::new(cookies::theme(headers), stylesheet_url(), favicon_url())
 }
 
-/// Who signs people in, as pages name them; `name` is that of [`crate::oidc::OidcClient::provider_name`].
+/// Who signs people in, as pages name them; `name` is that of [`entra::oidc::OidcClient::provider_name`].
 #[must_use]
 pub fn provider<'a>(state: &AppState, name: &'a str) -> Provider<'a> {
     if state.oidc.is_entra() {

@@ -5,8 +5,8 @@ use std::error::Error;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use store::models::User;
 
-use crate::models::User;
 use crate::state::AppState;
 use crate::user_sync::GroupChanges;
 

@@ -15,11 +15,6 @@
 //! - [`config`], [`crypto`] and [`clock`] are leaves.
 #![recursion_limit = "256"]
 
-#[cfg(all(feature = "sqlite", feature = "postgres"))]
-compile_error!("choose one database: `--no-default-features --features postgres` leaves SQLite out");
-#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
-compile_error!("choose a database: `--features sqlite` or `--features postgres`");
-
 pub mod accept;
 pub mod access;
 pub mod acts;
@@ -27,16 +22,13 @@ pub mod api;
 pub mod assets;
 pub mod audit_log;
 pub mod backend;
-pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod connections;
 pub mod consent;
 pub mod cookies;
 pub mod counts;
-pub mod crypto;
 pub mod csv_export;
-pub mod db;
 pub mod defaults;
 #[cfg(all(feature = "dev-entra", debug_assertions))]
 pub mod dev;
@@ -48,22 +40,17 @@ pub mod erasure;
 pub mod error;
 pub mod examination;
 pub(crate) mod failpoint;
-pub mod graph;
 pub mod graph_sync;
 pub mod handlers;
 pub mod healthcheck;
 pub mod hooks;
-pub mod http;
 pub mod jobs;
 #[cfg(debug_assertions)]
 pub mod live_reload;
 pub mod metrics;
 pub mod middleware;
-pub mod models;
-pub mod oidc;
 pub mod pages;
 pub mod panics;
-pub mod plain;
 pub mod provider_logout;
 pub mod role_mappings;
 pub mod router;

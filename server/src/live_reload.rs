@@ -17,10 +17,10 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use futures_util::Stream;
 use futures_util::stream::unfold;
+use store::models::new_id;
 use tokio_util::sync::CancellationToken;
 
 use crate::assets;
-use crate::models::new_id;
 
 /// How often the style sheet is looked at.
 const LOOK: Duration = Duration::from_millis(300);

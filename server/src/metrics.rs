@@ -13,20 +13,20 @@ use axum::extract::{MatchedPath, State};
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
+use entra::http::DURATION_METRIC;
 use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use store::DbError;
+use store::models::{Grant, GrantFilter, SessionRecord};
 
 use crate::connections::{self, Limits};
-use crate::db::DbError;
 use crate::handlers::health;
 use crate::jobs::JobStatus;
-use crate::models::{Grant, GrantFilter, SessionRecord};
 use crate::panics;
 use crate::state::AppState;
 use crate::tokens::RefreshOutcome;
 
 const REQUESTS: &str = "http_server_request_duration_seconds";
-const CALLS: &str = "http_client_request_duration_seconds";
 const SIGN_INS: &str = "sign_ins_total";
 const REFRESHES: &str = "token_refreshes_total";
 const GRANTS: &str = "grants";
@@ -69,7 +69,11 @@ fn is_on() -> bool {
 
 fn describe() {
     describe_histogram!(REQUESTS, Unit::Seconds, "Requests served, by method, route template and status");
-    describe_histogram!(CALLS, Unit::Seconds, "Outgoing calls, by host and status (`error` without an answer)");
+    describe_histogram!(
+        DURATION_METRIC,
+        Unit::Seconds,
+        "Outgoing calls, by host and status (`error` without an answer)"
+    );
     describe_counter!(SIGN_INS, "Sign-ins that came back from the provider, by outcome");
     describe_counter!(REFRESHES, "Refreshes of grants, by outcome");
     describe_gauge!(GRANTS, "Stored grants, by state");
@@ -97,14 +101,6 @@ pub(crate) fn request(method: &axum::http::Method, route: Option<&MatchedPath>, 
         let route = route.map_or_else(|| "none".to_owned(), |route| route.as_str().to_owned());
         histogram!(REQUESTS, "method" => method, "route" => route, "status" => status.to_string())
             .record(took.as_secs_f64());
-    }
-}
-
-/// An outgoing call ended; `status` is `None` without a complete answer.
-pub(crate) fn call(host: &str, status: Option<u16>, took: Duration) {
-    if is_on() {
-        let status = status.map_or_else(|| "error".to_owned(), |status| status.to_string());
-        histogram!(CALLS, "host" => host.to_owned(), "status" => status).record(took.as_secs_f64());
     }
 }
 

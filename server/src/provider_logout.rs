@@ -1,11 +1,12 @@
 //! The provider says that somebody has signed out there: their sessions end here, on every instance.
 
-use crate::crypto::digest;
-use crate::db::{DbConn, DbError, to_end};
-use crate::models::{EndedAtProvider, Grant, NewAuditEvent, SessionRecord, UsedTransaction, User};
-use crate::oidc::LogoutToken;
+use entra::crypto::digest;
+use entra::oidc::LogoutToken;
+use store::models::{EndedAtProvider, Grant, NewAuditEvent, SessionRecord, UsedTransaction, User};
+use store::write_transaction;
+use store::{DbConn, DbError, to_end};
+
 use crate::state::AppState;
-use crate::write_transaction;
 
 /// What the provider says.
 #[derive(Clone, Debug)]

@@ -6,16 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::acts::{self, ActError, ActResult, By};
-use crate::config::{Holdings, RoleRule};
-use crate::db::{DbConn, DbError, lock, to_end};
-use crate::models::{
+use store::models::ADMIN;
+use store::models::{
     NewAuditEvent, RoleMapping, RoleReason, RoleSource, User, changed_from, delete_memberships, delete_other_reasons,
     insert_reasons, list_granted_by, list_role_holders, list_unreasoned, revoke_granted_by, set_provider_role_of_many,
 };
+use store::write_transaction;
+use store::{DbConn, DbError, lock, to_end};
+
+use crate::acts::{self, ActError, ActResult, By};
+use crate::config::{Holdings, RoleRule};
 use crate::state::AppState;
-use crate::user_sync::ADMIN;
-use crate::write_transaction;
 
 /// Who granted what the setting of the same name grants.
 pub const ADMIN_USERS: &str = "ADMIN_USERS";
@@ -323,7 +324,7 @@ async fn by_role(conn: &mut DbConn, is_gained: bool, pairs: Vec<(String, String)
 /// [`DbError`]; nothing is done then.
 pub async fn reconcile_at_start(state: &AppState) -> Result<(), DbError> {
     let mut conn = state.db.conn().await?;
-    state.database_clock.measure(&mut conn, &state.clock).await?;
+    state.measure_database_clock(&mut conn).await?;
     let effect = write_transaction!(conn, async |conn| {
         lock::role_rules(conn).await?;
         let start = NewAuditEvent::by_system("start", None, Vec::new());
@@ -350,7 +351,7 @@ pub async fn reconcile_at_start(state: &AppState) -> Result<(), DbError> {
 async fn revoke_unlisted(state: &AppState, conn: &mut DbConn) -> Result<People, DbError> {
     let mut people = People::new();
     for user in list_granted_by(conn, ADMIN, ADMIN_USERS).await? {
-        let is_listed = state.config.sync.admin_users.iter().any(|listed| user.is(listed));
+        let is_listed = state.config.sync.admin_users.iter().any(|listed| user.is(&listed.realm, &listed.subject));
         if !is_listed && revoke_granted_by(conn, &user.id, ADMIN, ADMIN_USERS).await? {
             people.insert(user.id.clone(), user);
         }

@@ -7,8 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{Duration, NaiveDateTime};
-
-use crate::models::NewAuditEvent;
+use store::models::NewAuditEvent;
 
 /// Refused sign-ins of an hour that are recorded one by one: an outage fills it, so that it is seen in the log.
 const SIGN_INS: u32 = 300;

@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
+use entra::clock::Clock;
 use tokio::net::TcpListener;
 
 use crate::acts::ActError;
-use crate::clock::Clock;
 use crate::config::build::Build;
 use crate::config::dotenv::Environment;
 use crate::config::problems::Problems;
 use crate::config::settings::Settings;
+use store::models::AuditEvent;
 #[cfg(debug_assertions)]
+use store::{DbError, migrate};
+
 use crate::config::{Config, Problem};
 use crate::connections::{self, Limits};
-use crate::db::{DbError, migrate};
 use crate::jobs;
 use crate::metrics;
-use crate::models::AuditEvent;
 use crate::role_mappings;
 use crate::router;
 use crate::state::{AppState, BuildError};

@@ -6,14 +6,14 @@
 
 use async_trait::async_trait;
 use chrono::{DateTime, NaiveDateTime, Utc};
+use entra::crypto::digest;
 use serde::{Deserialize, Serialize};
+use store::models::{NewSession, SessionRecord};
+use store::{DbError, to_end};
 use time::OffsetDateTime;
 use tower_sessions::session::{Id, Record};
 use tower_sessions::session_store::{Error, Result, SessionStore};
 
-use crate::crypto::digest;
-use crate::db::{DbError, to_end};
-use crate::models::{NewSession, SessionRecord};
 use crate::state::AppState;
 
 /// The one key of a session's data.

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
+use entra::oidc::{BeginOptions, Prompt};
 use serde::{Deserialize, Serialize};
 
 use crate::config::PublicUrl;
 use crate::consent::page_scope;
 use crate::middleware::guard::safe_next;
-use crate::oidc::{BeginOptions, Prompt};
 use crate::pages::{Intro, SignInRequest};
 
 /// The longest hint or authentication context that is passed on.

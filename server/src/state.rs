@@ -5,24 +5,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
+use diesel::QueryResult;
+use entra::clock::Clock;
+use entra::graph::GraphClient;
+use entra::http::{HttpClient, HttpError};
+use entra::oidc::OidcClient;
+use store::models::{LiveAt, User};
+use store::{Database, DatabaseClock, DbConn, DbError};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::on_behalf_of::OnBehalfOf;
 use crate::audit_log;
-use crate::clock::Clock;
 use crate::config::Config;
 use crate::counts::CountCache;
-use crate::db::{Database, DatabaseClock, DbError};
 use crate::examination::Examinations;
-use crate::graph::GraphClient;
 use crate::hooks::{self, SyncHooks};
-use crate::http::{HttpClient, HttpError};
 use crate::jobs::JobBoard;
-use crate::models::{LiveAt, User};
-use crate::oidc::OidcClient;
 use crate::row_budget::RowBudgets;
+use crate::telemetry;
 use crate::tokens::TenantPacing;
 use crate::user_sync::Refusal;
 
@@ -118,7 +120,7 @@ impl AppState {
         if config.audit_log {
             audit_log::write_out();
         }
-        let http = HttpClient::new(&config.http)?;
+        let http = HttpClient::new(&config.http)?.with_trace(telemetry::pass_on);
         let db = Database::open(&config.database, http.extra_certificates())?;
         let oidc = OidcClient::new(config.provider.clone(), http.clone(), clock.clone());
         let graph = config.graph_url.clone().map(|url| GraphClient::new(url, http, clock.clone()));
@@ -150,6 +152,17 @@ impl App {
     #[must_use]
     pub fn shared_now(&self) -> NaiveDateTime {
         (self.clock.now() + self.database_clock.ahead()).naive_utc()
+    }
+
+    /// Measures how far the database's clock is ahead. One that a test moves by hand stands for the database's, too.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn measure_database_clock(&self, conn: &mut DbConn) -> QueryResult<()> {
+        if self.clock.is_manual() {
+            return Ok(());
+        }
+        self.database_clock.measure(conn, || self.clock.now_utc()).await
     }
 
     /// The instant `time` before now.

@@ -6,19 +6,18 @@ mod refresh;
 mod resources;
 mod rotate;
 
+use chrono::{DateTime, NaiveDateTime, Utc};
+use entra::crypto::{CryptoError, KeyRing};
+use entra::oidc::{TokenSet, TokenSetError};
 pub use pacing::TenantPacing;
+use rand::Rng as _;
 pub use refresh::{RefreshOutcome, keep_for_sign_in, refresh_due, refresh_grant};
 pub use resources::{ResourceError, resource_token};
 pub use rotate::{Rotation, rotate};
-
-use chrono::{DateTime, NaiveDateTime, Utc};
-use rand::Rng as _;
+use store::DbConn;
+use store::models::{Grant, NewGrant, new_id};
 
 use crate::config::TokenConfig;
-use crate::crypto::{CryptoError, KeyRing};
-use crate::db::DbConn;
-use crate::models::{Grant, NewGrant, new_id};
-use crate::oidc::{TokenSet, TokenSetError};
 
 /// The resource of a grant: Microsoft Graph, or another provider's own userinfo.
 pub const GRAPH: &str = "graph";

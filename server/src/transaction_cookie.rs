@@ -6,12 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use cookie::SameSite;
+use entra::crypto::{CryptoError, digest};
+use entra::oidc::{TRANSACTION_LIFETIME, Transaction};
 use serde::{Deserialize, Serialize};
 
 use crate::config::{Config, ResponseMode};
 use crate::cookies;
-use crate::crypto::{CryptoError, digest};
-use crate::oidc::{TRANSACTION_LIFETIME, Transaction};
 use crate::sign_in_fields::SignInFields;
 
 /// How many sign-ins one browser may have under way (H-02); the oldest goes.

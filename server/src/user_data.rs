@@ -4,13 +4,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chrono::NaiveDateTime;
 use serde_json::{Value, json};
-
-use crate::audit_log::AuditRecord;
-use crate::db::{DbConn, DbError};
-use crate::graph_sync::rfc3339;
-use crate::models::{
+use store::models::{
     AuditEvent, Grant, GraphCache, Group, LiveAt, RoleReason, SessionRecord, User, UserRole, list_app_roles,
 };
+use store::{DbConn, DbError};
+
+use crate::audit_log::AuditRecord;
+use crate::graph_sync::rfc3339;
 use crate::session_store::SignInDetails;
 
 /// Everything that is stored about `user`, but what would let somebody act as them: tokens, the digests of session ids,

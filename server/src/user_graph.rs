@@ -7,13 +7,13 @@
 use std::future::Future;
 use std::time::Duration;
 
+use entra::graph::{GraphClient, GraphError, Group, Manager, Me, Photo};
+use entra::oidc::TokenSet;
 use secrecy::SecretString;
+use store::DbError;
+use store::models::{Grant, User};
 use tokio::sync::Mutex;
 
-use crate::db::DbError;
-use crate::graph::{GraphClient, GraphError, Group, Manager, Me, Photo};
-use crate::models::{Grant, User};
-use crate::oidc::TokenSet;
 use crate::state::AppState;
 use crate::tokens::{self, RefreshOutcome, refresh_grant};
 

@@ -3,9 +3,8 @@
 use app::model::UserQuery;
 use app::query::{sort_name, status_name, type_name};
 use diesel::QueryResult;
-
-use crate::db::DbConn;
-use crate::models::{Cursor, LiveAt, User, UserFilter, UserWindow};
+use store::DbConn;
+use store::models::{Cursor, LiveAt, User, UserFilter, UserWindow};
 
 /// Which users, in which order, from where on.
 #[derive(Clone, Debug)]

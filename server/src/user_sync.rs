@@ -8,28 +8,25 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::NaiveDateTime;
+use entra::oidc::{Claims, GroupsClaim, SignIn};
+use entra::plain::plain;
 use secrecy::SecretString;
+use store::models::{
+    ADMIN, Grant, NewAuditEvent, NewUser, RoleReason, RoleSource, User, changed_from, grant_role, new_id,
+    revoke_granted_by, set_app_roles, set_memberships, set_role_reasons,
+};
+use store::write_transaction;
+use store::{DbConn, DbError, lock, to_end};
 
 use crate::acts::end_everything;
 use crate::config::{BooleanColumn, Config, IdentityKey, SyncConfig, TextColumn, fold};
-use crate::db::{DbConn, DbError, lock, to_end};
 use crate::graph_sync::rfc3339;
 use crate::hooks::{self, Synced};
 use crate::jobs;
 use crate::middleware::client::ClientInfo;
-use crate::models::{
-    Grant, NewAuditEvent, NewUser, RoleReason, RoleSource, User, changed_from, grant_role, new_id, revoke_granted_by,
-    set_app_roles, set_memberships, set_role_reasons,
-};
-use crate::oidc::{Claims, GroupsClaim, SignIn};
-use crate::plain::plain;
 use crate::role_mappings::{self, ADMIN_USERS, Told};
 use crate::state::AppState;
 use crate::tokens::{self, VaultError};
-use crate::write_transaction;
-
-/// The role that opens the admin pages.
-pub const ADMIN: &str = "admin";
 
 /// What a sign-in came to.
 #[derive(Clone, Debug)]
@@ -276,7 +273,7 @@ async fn sync_roles(
     let told = Told { realm: &user.realm, app_roles: Some(&app_roles), groups: groups.as_ref() };
     let held = RoleReason::list_by_user(conn, &user.id).await?;
     set_role_reasons(conn, &user.id, &held, &role_mappings::reasons(&rules, told, &held), now).await?;
-    let is_listed = state.config.sync.admin_users.iter().any(|listed| user.is(listed));
+    let is_listed = state.config.sync.admin_users.iter().any(|listed| user.is(&listed.realm, &listed.subject));
     if is_listed {
         grant_role(conn, &user.id, ADMIN, RoleSource::Local, ADMIN_USERS, now).await?;
     } else if user.has_role(ADMIN) {
@@ -549,7 +546,7 @@ pub async fn lapse_groups(state: &AppState) -> Result<usize, SyncError> {
     let mut lapsed = 0;
     while !state.shutdown.is_cancelled() {
         let mut conn = state.db.conn().await?;
-        state.database_clock.measure(&mut conn, &state.clock).await?;
+        state.measure_database_clock(&mut conn).await?;
         let before = state.ago(state.config.sync.groups_keep_for);
         let users = User::list_with_lapsed_groups(&mut conn, before, BATCH).await?;
         if users.is_empty() {

@@ -11,16 +11,16 @@ use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use chrono::NaiveDateTime;
+use store::DbError;
+use store::models::{SessionRecord, User};
 use tower_sessions::Session;
 use url::form_urlencoded;
 
 use crate::accept::is_program;
-use crate::db::DbError;
 use crate::error::AppError;
 use crate::middleware::client::ClientInfo;
 use crate::middleware::guard::{Access, access};
 use crate::middleware::request_id::{Actor, RequestId};
-use crate::models::{SessionRecord, User};
 use crate::session_store::{SignInDetails, hash};
 use crate::state::AppState;
 

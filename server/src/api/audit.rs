@@ -6,17 +6,17 @@
 use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
+use store::models::{AuditEvent, is_id};
+use store::write_transaction;
+use store::{Conn, DbError, to_end};
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
 use super::caller::AuditReader;
 use crate::audit_log::AuditRecord;
-use crate::db::{Conn, DbError, to_end};
 use crate::error::AppError;
 use crate::middleware::error_page::Problem;
-use crate::models::{AuditEvent, is_id};
 use crate::state::AppState;
-use crate::write_transaction;
 
 /// Events of a page, and at most.
 const PER_PAGE: (i64, i64) = (200, 1000);

@@ -9,21 +9,20 @@ use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::Response;
-
+use entra::oidc::{ApiCaller, Claims, GroupsClaim, OidcError, Permissions, TokenFault};
 use secrecy::SecretString;
+use store::DbConn;
+use store::models::{ADMIN, RoleReason, RoleSource, User, UserRole};
 
 use super::challenge::{Challenge, Fault};
 use crate::access::Guard;
 use crate::config::{ApiConfig, IdentityKey, ProviderKind, Tenant};
-use crate::db::DbConn;
 use crate::error::AppError;
 use crate::middleware::rate_limit::{Limiter, client};
 use crate::middleware::request_id::Actor;
-use crate::models::{RoleReason, RoleSource, User, UserRole};
-use crate::oidc::{ApiCaller, Claims, GroupsClaim, OidcError, Permissions, TokenFault};
 use crate::role_mappings::{self, Told};
 use crate::state::AppState;
-use crate::user_sync::{ADMIN, Refusal, folded};
+use crate::user_sync::{Refusal, folded};
 
 /// The app role that lets a program read the users, to be defined in the app registration.
 pub const READ_USERS: &str = "Users.Read.All";
@@ -118,7 +117,8 @@ fn bearer_token(headers: &HeaderMap) -> Result<&str, Fault> {
 async fn verify(state: &AppState, api: &ApiConfig, headers: &HeaderMap) -> Result<(Presented, ApiCaller), AppError> {
     let challenge = |fault| AppError::from(Challenge { fault, scope: api.scope.clone() });
     let token = bearer_token(headers).map_err(challenge)?;
-    let verified = state.oidc.verify_access_token(token, api).await.map_err(|error| refusal(error, api))?;
+    let verified = state.oidc.verify_access_token(token, &api.audiences, &api.scope).await;
+    let verified = verified.map_err(|error| refusal(error, api))?;
     Ok((Presented(SecretString::from(token)), verified))
 }
 

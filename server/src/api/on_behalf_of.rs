@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
+use entra::crypto::digest;
+use entra::graph::{GraphClient, GraphError};
+use entra::oidc::RefreshError;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::caller::Presented;
 use super::challenge::{Challenge, Fault};
-use crate::crypto::digest;
 use crate::error::AppError;
-use crate::graph::{GraphClient, GraphError};
-use crate::oidc::RefreshError;
 use crate::state::AppState;
 
 /// The most tokens that are kept; beyond it all begin anew.

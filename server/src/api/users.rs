@@ -5,17 +5,17 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::http::header::LINK;
 use axum::response::{IntoResponse as _, Response};
+use entra::graph::Manager;
 use serde::Serialize;
+use store::models::User;
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
 use super::caller::{Person, Presented, UserReader};
 use super::on_behalf_of;
 use crate::error::AppError;
-use crate::graph::Manager;
 use crate::graph_sync::rfc3339;
 use crate::middleware::error_page::Problem;
-use crate::models::User;
 use crate::state::AppState;
 use crate::user_list::UserList;
 

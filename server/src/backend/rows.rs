@@ -7,15 +7,15 @@ use app::model::{
     KeptGroups, MappingRow, RoleGrant, UserRow, UserStatus, UserType,
 };
 use chrono::NaiveDateTime;
+use entra::graph::{Manager, Me};
+use store::models::{AuditEvent, DirectorySync, Grant, GraphCache, Group, RoleMapping, RoleReason, User, UserRole};
 
 use crate::config::{Condition, Holdings, RoleRule, SyncConfig, fold};
 use crate::doctor::{Finding, Level};
 use crate::erasure::pseudonym;
 use crate::examination::Examination;
-use crate::graph::{Manager, Me};
 use crate::graph_sync::rfc3339;
 use crate::jobs::JobStatus;
-use crate::models::{AuditEvent, DirectorySync, Grant, GraphCache, Group, RoleMapping, RoleReason, User, UserRole};
 use crate::tokens;
 use crate::user_sync::kept_until;
 

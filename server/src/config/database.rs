@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
+use entra::http::is_loopback;
 use url::Url;
 
 use super::build::Database;
 use super::parse::Parsed;
-use super::urls::is_loopback;
 use super::{DatabaseConfig, RedactedUrl, SslMode};
 
 const SQLITE_DEFAULT: &str = "sqlite://data/app.db";

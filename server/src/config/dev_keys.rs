@@ -4,10 +4,10 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::Path;
 
+use entra::crypto::{self, KeyRing};
 use zeroize::Zeroizing;
 
 use super::parse::Parsed;
-use crate::crypto::{self, KeyRing};
 
 /// The key ring kept in `path`; made first, readable by its owner alone, if there is none.
 pub(super) fn load_or_create(path: &Path) -> Parsed<KeyRing> {

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use entra::crypto::KeyRing;
 use ipnet::IpNet;
-use uuid::Uuid;
+pub(super) use store::rule::guid;
 use zeroize::Zeroizing;
 
 use super::{BooleanColumn, RateLimit, RoleRule, RuleError, TextColumn};
-use crate::crypto::KeyRing;
 
 /// A value, or what is wrong with the text and what to write instead.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -107,12 +107,6 @@ pub(super) fn number(text: &str, range: RangeInclusive<u32>) -> Parsed<u32> {
 pub(super) fn socket_address(text: &str) -> Parsed<SocketAddr> {
     text.parse()
         .map_err(|_| "must be an IP address with a port, such as 127.0.0.1:3000, 0.0.0.0:3000 or [::]:3000".to_owned())
-}
-
-/// A GUID with dashes, in lower case.
-pub(super) fn guid(text: &str) -> Option<String> {
-    let parsed = Uuid::try_parse(text).ok().filter(|_| text.len() == 36)?;
-    Some(parsed.hyphenated().to_string())
 }
 
 /// Comma-separated GUIDs, in lower case, without repetition.
@@ -226,15 +220,6 @@ pub(super) fn tenant_apps(text: &str) -> Parsed<Vec<(String, String)>> {
         parts.ok_or_else(|| "must be two GUIDs: tenant ID/client ID".to_owned())
     })
     .map(without_repetition)
-}
-
-pub(super) fn role_name(text: &str) -> Parsed<String> {
-    let starts = text.starts_with(|first: char| first.is_ascii_lowercase());
-    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
-    if starts && text.len() <= 64 && text.bytes().all(fits) {
-        return Ok(text.to_owned());
-    }
-    Err("has no valid role; a role is lower-case letters, digits, - and _, such as admin".to_owned())
 }
 
 /// A key ring whose keys are not examples.

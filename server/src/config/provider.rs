@@ -1,5 +1,7 @@
 //! Who signs people in: Entra ID, or any other OpenID Provider.
 
+use entra::http::is_loopback;
+
 use super::build::{Build, Tenancy};
 use super::parse::{self, Parsed, SECOND};
 use super::reader::Reader;
@@ -104,7 +106,7 @@ fn entra_client_id(text: &str) -> Parsed<String> {
 /// Whether the authority is on this machine: an emulator, whose client ids need not be GUIDs.
 fn has_local_authority(reader: &Reader<'_>) -> bool {
     let authority = reader.text("ENTRA_AUTHORITY").and_then(|text| urls::web_url(&text).ok());
-    authority.is_some_and(|url| urls::is_loopback(url.host()))
+    authority.is_some_and(|url| is_loopback(url.host()))
 }
 
 fn scopes(reader: &mut Reader<'_>, build: &Build) -> Option<Vec<String>> {

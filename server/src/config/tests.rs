@@ -74,7 +74,7 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
-        let path = std::env::temp_dir().join(crate::crypto::random_token().expect("randomness"));
+        let path = std::env::temp_dir().join(entra::crypto::random_token().expect("randomness"));
         fs::create_dir(&path).expect("a folder");
         Self(path)
     }
@@ -848,6 +848,11 @@ pub(crate) fn assert_is_file(path: &str, text: &str) {
     }
     let kept = fs::read_to_string(&path).unwrap_or_default();
     assert!(kept == text, "{} is out of date: UPDATE_DOCS=1 cargo test -p server writes it", path.display());
+}
+
+#[test]
+fn the_troubleshooting_page_is_up_to_date() {
+    assert_is_file("docs/troubleshooting.md", &entra::oidc::troubleshooting::troubleshooting());
 }
 
 #[test]

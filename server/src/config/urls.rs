@@ -1,5 +1,6 @@
 //! The rules for addresses: `https`, or `http` on a loopback host; and those of Entra for redirect URIs.
 
+use entra::http::is_loopback;
 use url::{Host, Url};
 
 use super::PublicUrl;
@@ -7,16 +8,6 @@ use super::parse::Parsed;
 
 /// Path of the redirect URI below `PUBLIC_URL`.
 pub(super) const CALLBACK: &str = "/auth/callback";
-
-/// Whether `host` is this machine: `localhost`, `127.0.0.0/8` or `[::1]`.
-pub(crate) fn is_loopback(host: Option<Host<&str>>) -> bool {
-    match host {
-        Some(Host::Domain(domain)) => domain.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
 
 /// An absolute URL that may be called or served: no user information, no query, no fragment.
 pub(super) fn web_url(text: &str) -> Parsed<Url> {

@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use entra::crypto::KeyRing;
+
 use super::build::Build;
 use super::dotenv::Environment;
 use super::parse::{self, DAY, MINUTE, SECOND};
@@ -14,7 +16,6 @@ use super::{
     RegistrationConfig, SessionConfig, SyncConfig, TokenConfig, credential, database, dev_keys,
     is_behind_unnamed_proxy, names, provider, urls,
 };
-use crate::crypto::KeyRing;
 
 const KEYS: &str = "TOKEN_ENCRYPTION_KEYS";
 const KEYS_FILE: &str = "TOKEN_ENCRYPTION_KEYS_FILE";
@@ -184,7 +185,7 @@ fn rate_limit(
     if reader.given(name).is_some() {
         return reader.parse(name, parse::rate_limit);
     }
-    let is_local = public_url.is_some_and(|public_url| urls::is_loopback(public_url.url().host()));
+    let is_local = public_url.is_some_and(|public_url| entra::http::is_loopback(public_url.url().host()));
     Some((!is_local).then_some(RateLimit { count: a_minute, per: MINUTE }))
 }
 

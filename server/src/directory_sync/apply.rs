@@ -2,16 +2,17 @@
 
 use std::ops::AddAssign;
 
+use entra::graph::DirectoryUser;
+use store::models::{ADMIN, DirectorySync, NewAuditEvent, User};
+use store::write_transaction;
+use store::{DbConn, DbError, lock, to_end};
+
 use super::event;
 use super::round::News;
 use crate::acts::shut_out;
 use crate::config::{SyncConfig, TextColumn};
-use crate::db::{DbConn, DbError, lock, to_end};
-use crate::graph::DirectoryUser;
-use crate::models::{DirectorySync, NewAuditEvent, User};
 use crate::state::AppState;
-use crate::user_sync::{ADMIN, GroupChanges, changes, clean};
-use crate::write_transaction;
+use crate::user_sync::{GroupChanges, changes, clean};
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

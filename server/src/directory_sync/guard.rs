@@ -1,6 +1,6 @@
 //! The guard against disabling many people by mistake: a directory that was emptied, an answer that lacks most of it.
 
-use crate::models::{DirectorySync, NewAuditEvent};
+use store::models::{DirectorySync, NewAuditEvent};
 
 /// So few may always be disabled: in a small application each person is many percent.
 const HANDFUL: i64 = 5;

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 
 use chrono::NaiveDateTime;
+use entra::graph::{DeltaPage, DeltaPosition, DirectoryUser, GraphClient, GraphError};
+use store::models::{DirectorySync, DirectorySyncOutcome, User};
 use uuid::Uuid;
 
 use super::{RoundError, apply, guard, lease_end};
-use crate::graph::{DeltaPage, DeltaPosition, DirectoryUser, GraphClient, GraphError};
-use crate::models::{DirectorySync, DirectorySyncOutcome, User};
 use crate::state::AppState;
 
 /// Known users read at a time when a whole round is compared with them.

@@ -8,13 +8,13 @@ use axum::Form;
 use axum::extract::{FromRequest, Request};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse as _, Response};
+use store::models::User;
 
 use super::{frame, redirect_with};
 use crate::access::SessionGuard;
 use crate::acts::{self, Act, ActResult, By};
 use crate::cookies::Notice;
 use crate::error::AppError;
-use crate::models::User;
 use crate::pages::{ConfirmPage, PeopleList, Target};
 use crate::state::AppState;
 use crate::viewer::CurrentUser;

@@ -7,6 +7,7 @@ mod mappings;
 
 use app::questions;
 use axum::response::Response;
+use store::models::{Grant, User};
 
 pub use self::bulk::act_on_many;
 pub use self::directory_sync::allow_directory_sync;
@@ -20,7 +21,6 @@ use crate::doctor::Level;
 use crate::erasure::{self, Inventory};
 use crate::error::AppError;
 use crate::examination;
-use crate::models::{Grant, User};
 use crate::tokens::{RefreshOutcome, refresh_grant};
 
 const HEALTH: &str = "/admin/health";

@@ -1,4 +1,4 @@
-//! Signing in: the HTTP side of the OpenID Connect flow in [`crate::oidc`].
+//! Signing in: the HTTP side of the OpenID Connect flow in [`entra::oidc`].
 
 mod failed;
 
@@ -7,21 +7,21 @@ use axum::extract::{Query, RawForm, RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse as _, Redirect, Response};
 use axum::{Extension, Form};
+use entra::crypto::digest;
+use entra::oidc::{BeginOptions, CallbackFault, CallbackParams, OidcError, RequestFault, SignIn, TRANSACTION_LIFETIME};
+use store::models::{Grant, NewAuditEvent, SessionRecord, UsedTransaction, User, new_id};
 use tower_sessions::Session;
 
 use self::failed::{failed_page, failure_detail, refused_page};
 use super::{frame, provider};
 use crate::access::Everyone;
 use crate::consent::page_scopes_of;
-use crate::crypto::digest;
 use crate::error::AppError;
 use crate::graph_sync;
 use crate::metrics;
 use crate::middleware::client::ClientInfo;
 use crate::middleware::request_id::RequestId;
 use crate::middleware::security_headers::FederatedForms;
-use crate::models::{Grant, NewAuditEvent, SessionRecord, UsedTransaction, User, new_id};
-use crate::oidc::{BeginOptions, CallbackFault, CallbackParams, OidcError, RequestFault, SignIn, TRANSACTION_LIFETIME};
 use crate::pages::SignInPage;
 use crate::session_store::{SIGNED_IN, SignInDetails};
 use crate::sign_in_fields::SignInFields;

@@ -5,15 +5,15 @@ use app::query::sort_name;
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use futures_util::{Stream, stream};
+use store::Conn;
+use store::models::{AuditEvent, AuditFilter, User, UserFilter, UserWindow};
 
 use crate::access::{Admin, SessionGuard as _};
 use crate::acts::{self, ActError, By};
 use crate::backend::audit_filter;
 use crate::csv_export::{Record, download};
-use crate::db::Conn;
 use crate::error::AppError;
 use crate::graph_sync::rfc3339;
-use crate::models::{AuditEvent, AuditFilter, User, UserFilter, UserWindow};
 use crate::state::AppState;
 use crate::user_list::user_filter;
 

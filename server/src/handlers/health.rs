@@ -5,12 +5,12 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
+use entra::oidc::{Advice, ProviderStatus};
 use serde::Serialize;
+use store::models::User;
 
 use crate::access::Everyone;
 use crate::directory_sync;
-use crate::models::User;
-use crate::oidc::{Advice, ProviderStatus};
 use crate::state::AppState;
 
 /// `GET /healthz`.
@@ -96,7 +96,7 @@ async fn directory_sync(state: &AppState) -> Option<Check> {
 async fn database(state: &AppState) -> Check {
     let answer = async {
         let mut conn = state.db.conn().await?;
-        Ok::<_, crate::db::DbError>(User::find(&mut conn, "").await?.is_none())
+        Ok::<_, store::DbError>(User::find(&mut conn, "").await?.is_none())
     };
     match answer.await {
         Ok(_) => Check { name: "database", ok: true, detail: "answers".to_owned() },

@@ -87,7 +87,7 @@ fn page_context(state: &AppState, parts: &Parts, viewer: Option<&CurrentUser>) -
             name: viewer.user.name().to_owned(),
             upn: viewer.user.upn.clone(),
             has_photo: viewer.has_photo && state.graph.is_some(),
-            is_admin: viewer.user.has_role(crate::user_sync::ADMIN),
+            is_admin: viewer.user.has_role(store::models::ADMIN),
         }),
         path: parts.uri.path().to_owned(),
         query: parts.uri.query().unwrap_or_default().to_owned(),

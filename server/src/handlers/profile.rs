@@ -6,16 +6,16 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use entra::crypto::digest;
+use store::models::GraphCache;
 
 use super::sign_out::{SIGNED_OUT_PATH, leave};
 use super::{RowId, redirect_with};
 use crate::access::{SessionGuard as _, SignedIn};
 use crate::acts::{self, Act, ActResult};
 use crate::cookies::Notice;
-use crate::crypto::digest;
 use crate::error::AppError;
 use crate::handlers::act_request::ActRequest;
-use crate::models::GraphCache;
 use crate::state::AppState;
 use crate::user_data;
 

@@ -3,10 +3,10 @@
 use app::model::UserQuery;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
+use store::models::User;
 
 use crate::access::Admin;
 use crate::error::AppError;
-use crate::models::User;
 use crate::state::AppState;
 use crate::user_list::UserList;
 

@@ -7,11 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chrono::NaiveDateTime;
+use store::DbError;
 use tokio::sync::Notify;
 use tokio::task::JoinError;
 use tracing::Instrument as _;
 
-use crate::db::DbError;
 use crate::panics;
 use crate::state::AppState;
 

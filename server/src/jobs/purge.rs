@@ -1,7 +1,8 @@
 //! Deleting what is over, in batches, so that no delete holds others up (`docs/requirements.tsv` F-30).
 
-use crate::db::DbError;
-use crate::models::{AuditEvent, Grant, SessionRecord, UsedTransaction};
+use store::DbError;
+use store::models::{AuditEvent, Grant, SessionRecord, UsedTransaction};
+
 use crate::state::AppState;
 
 /// Rows deleted at a time.
@@ -73,5 +74,5 @@ pub async fn purge(state: &AppState) -> Result<usize, DbError> {
 /// A clock that has jumped since it was compared last would delete what is not over.
 async fn measure_clock(state: &AppState) -> Result<(), DbError> {
     let mut conn = state.db.conn().await?;
-    Ok(state.database_clock.measure(&mut conn, &state.clock).await?)
+    Ok(state.measure_database_clock(&mut conn).await?)
 }

@@ -11,9 +11,8 @@ use std::sync::Arc;
 use axum::extract::{ConnectInfo, Request};
 use axum::http::header::{FORWARDED, USER_AGENT};
 use axum::http::{HeaderMap, HeaderName};
+use entra::plain::plain;
 use ipnet::IpNet;
-
-use crate::plain::plain;
 
 /// The de-facto header: client and proxies, separated by commas, the nearest last.
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");

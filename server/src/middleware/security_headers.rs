@@ -12,9 +12,8 @@ use axum::http::header::{self, HeaderName};
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use entra::crypto::{self, CryptoError};
 use url::Url;
-
-use crate::crypto::{self, CryptoError};
 
 /// The one page that the provider may frame (OpenID Connect Front-Channel Logout 1.0, section 3).
 pub const FRONT_CHANNEL_LOGOUT: &str = "/auth/front-channel-logout";

@@ -8,9 +8,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use entra::oidc::RefreshError;
 use tokio::time::Instant;
-
-use crate::oidc::RefreshError;
 
 /// The pause between two background refreshes of one tenant: at most 250 a second.
 const INTERVAL: Duration = Duration::from_millis(4);

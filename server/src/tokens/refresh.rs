@@ -6,17 +6,17 @@
 
 use std::time::Duration;
 
+use entra::oidc::{RefreshError, RefreshRequest, Renewed, TokenSet};
 use futures_util::StreamExt as _;
+use store::models::{Grant, GrantFailure, NewAuditEvent, RefreshedGrant, SessionRecord, User};
+use store::write_transaction;
+use store::{DbError, to_end};
 
 use super::{GRAPH, PROVIDER, VaultError, due_at, micros, open, resources, seal, shuffle, spread};
 use crate::config::OnGrantRevoked;
 use crate::consent::page_scopes_of;
-use crate::db::{DbError, to_end};
-use crate::models::{Grant, GrantFailure, NewAuditEvent, RefreshedGrant, SessionRecord, User};
-use crate::oidc::{RefreshError, RefreshRequest, Renewed, TokenSet};
 use crate::state::AppState;
 use crate::user_sync::{self, Refreshed};
-use crate::write_transaction;
 use crate::{failpoint, metrics};
 
 /// Grants taken at a time, and calls under way at once.
@@ -62,7 +62,7 @@ pub async fn refresh_due(state: &AppState) -> Result<usize, DbError> {
     let mut refreshed = 0;
     while !state.shutdown.is_cancelled() {
         let mut conn = state.db.conn().await?;
-        state.database_clock.measure(&mut conn, &state.clock).await?;
+        state.measure_database_clock(&mut conn).await?;
         let resting = state.pacing.resting(state.clock.now());
         let mut due = Grant::list_due(&mut conn, state.shared_now(), resting, BATCH).await?;
         drop(conn);
@@ -110,7 +110,7 @@ async fn refresh_in_turn(state: &AppState, grant: Grant, user: User) -> RefreshO
 /// [`DbError`] when the result cannot be written; the lease then runs out by itself.
 pub async fn refresh_grant(state: &AppState, grant: Grant) -> Result<RefreshOutcome, DbError> {
     let mut conn = state.db.conn().await?;
-    state.database_clock.measure(&mut conn, &state.clock).await?;
+    state.measure_database_clock(&mut conn).await?;
     let Some(user) = User::find(&mut conn, &grant.user_id).await? else {
         return Ok(RefreshOutcome::Lost);
     };
@@ -180,7 +180,7 @@ fn scopes_to_ask(state: &AppState, grant: &Grant) -> Option<Vec<String>> {
 /// Longer than a refresh can take, so that a lease never ends under it: the token call, metadata and keys if they are
 /// old, and two waits for a connection to the database (`docs/requirements.tsv` T-03).
 fn lease_time(http_timeout: Duration) -> chrono::Duration {
-    chrono::Duration::from_std(http_timeout * 3 + 2 * crate::db::WAIT).unwrap_or(MAX_BACKOFF)
+    chrono::Duration::from_std(http_timeout * 3 + 2 * store::WAIT).unwrap_or(MAX_BACKOFF)
 }
 
 async fn succeeded(state: &AppState, grant: Grant, renewed: Renewed) -> Result<RefreshOutcome, DbError> {

@@ -7,18 +7,18 @@
 
 use std::time::Duration;
 
+use entra::oidc::{Claims, RefreshError, RefreshRequest, TokenSet};
 use secrecy::SecretString;
+use store::models::{Grant, GrantFailure, NewGrant, User, new_id};
+use store::write_transaction;
+use store::{DbError, to_end};
 
 use super::refresh::{self, RefreshOutcome, leased, released};
 use super::{GRAPH, due_at, micros, open, seal};
 use crate::config::IdentityKey;
-use crate::db::{DbError, to_end};
-use crate::models::{Grant, GrantFailure, NewGrant, User, new_id};
-use crate::oidc::{Claims, RefreshError, RefreshRequest, TokenSet};
 use crate::state::AppState;
 use crate::tokens::VaultError;
 use crate::user_sync::{self, Refreshed};
-use crate::write_transaction;
 
 /// A token that ends within this time is renewed before it is given out.
 const MARGIN: chrono::Duration = chrono::Duration::seconds(60);

@@ -3,9 +3,10 @@
 //! A row is replaced only if it still holds what was read, and its version stays: a refresh under
 //! way keeps its lease and writes its own result, sealed with the first key, over this one.
 
+use store::DbError;
+use store::models::{Grant, NewAuditEvent};
+
 use super::{open, seal};
-use crate::db::DbError;
-use crate::models::{Grant, NewAuditEvent};
 use crate::state::AppState;
 
 /// Grants read at a time.

@@ -7,16 +7,16 @@ use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
+use entra::clock::Clock;
+use entra::config::{ClientCredential, ProviderConfig, ProviderKind, ResponseMode, Tenant};
+use entra::http::HttpError;
+use entra::oidc::transport::Transport;
+use entra::oidc::{BeginOptions, Begun, CallbackParams, OidcClient, OidcError, SignIn};
 use http::{Request, Response};
 use rsa::traits::PublicKeyParts as _;
 use rsa::{Pkcs1v15Sign, RsaPrivateKey};
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
-use server::clock::Clock;
-use server::config::{ClientCredential, ProviderConfig, ProviderKind, ResponseMode, Tenant};
-use server::http::HttpError;
-use server::oidc::transport::Transport;
-use server::oidc::{BeginOptions, Begun, CallbackParams, OidcClient, OidcError, SignIn};
 use tokio::runtime::Runtime;
 
 /// The tenant, lower-case GUID.
@@ -144,7 +144,7 @@ impl Provider {
         let header = json!({ "alg": "RS256", "typ": "JWT", "kid": KEY_ID }).to_string();
         let claims = Value::Object(claims.clone()).to_string();
         let input = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
-        let digest = server::crypto::digest(input.as_bytes());
+        let digest = entra::crypto::digest(input.as_bytes());
         let signature = key().sign(Pkcs1v15Sign::new::<rsa::sha2::Sha256>(), &digest).expect("signs");
         format!("{input}.{}", URL_SAFE_NO_PAD.encode(signature))
     }

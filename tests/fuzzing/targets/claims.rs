@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
+use entra::oidc::{GroupsClaim, SignIn};
 use fuzzing::{Provider, Site, TENANT};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::{Map, Value};
 use server::middleware::client::ClientInfo;
-use server::oidc::{GroupsClaim, SignIn};
 use server::user_sync::{self, Groups, SyncInput, SyncOutcome};
 
 static PROVIDER: LazyLock<Provider> = LazyLock::new(Provider::default);

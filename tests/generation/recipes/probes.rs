@@ -1,6 +1,6 @@
 //! What the recipes of `docs/recipes` promise, asked of a project in which all of them were followed.
 
-use server::models::User;
+use store::models::User;
 use suite::TestApp;
 
 #[tokio::test(flavor = "multi_thread")]

@@ -14,9 +14,9 @@ use axum::http::Request;
 use diesel::QueryDsl as _;
 use divan::{Bencher, black_box};
 use leptos::prelude::{Owner, RenderHtml as _, provide_context};
-use server::db::RunQueryDsl as _;
-use server::db::schema::sessions;
-use server::models::SessionRecord;
+use store::RunQueryDsl as _;
+use store::models::SessionRecord;
+use store::schema::sessions;
 use suite::TestApp;
 use tower::ServiceExt as _;
 
@@ -63,7 +63,10 @@ fn main() {
 fn verify_access_token(bencher: Bencher<'_, '_>) {
     let Fixture { runtime, app, token, .. } = &*FIXTURE;
     let api = app.state.config.api.as_ref().expect("an API");
-    bencher.bench(|| runtime.block_on(app.state.oidc.verify_access_token(black_box(token), api)).expect("a caller"));
+    bencher.bench(|| {
+        let verified = app.state.oidc.verify_access_token(black_box(token), &api.audiences, &api.scope);
+        runtime.block_on(verified).expect("a caller")
+    });
 }
 
 /// The session with its person, from the database.

@@ -71,7 +71,7 @@ async fn run_on_server(server: &str, statement: String) -> chrono::Duration {
     let now: i64 = client.query_one(now, &[]).await.expect("the time").get(0);
     drop(client);
     let _ = connection.await;
-    chrono::Duration::seconds(now - server::clock::Clock::system().now().timestamp())
+    chrono::Duration::seconds(now - entra::clock::Clock::system().now().timestamp())
 }
 
 #[cfg(feature = "postgres")]

@@ -12,8 +12,8 @@ pub async fn db_fill(app: &TestApp, count: usize) {
     let mut conn = app.state.db.conn().await.expect("a connection");
     for number in 0..count {
         let upn = format!("user{number:04}@contoso.example");
-        let user = server::models::NewUser {
-            id: server::models::new_id(),
+        let user = store::models::NewUser {
+            id: store::models::new_id(),
             realm: app.emulator.tenant_id().to_string(),
             subject: format!("subject{number}"),
             upn_fold: upn.clone(),
@@ -55,7 +55,7 @@ async fn db_grant(app: &TestApp, persona: entra_emulator::Persona) {
     let tokens = app.token_answer(&persona.upn, scopes).await;
     let text = |name: &str| tokens[name].as_str().map(secrecy::SecretString::from);
     let (now, lifetime) = (app.state.clock.now(), tokens["expires_in"].as_i64().expect("a lifetime"));
-    let set = server::oidc::TokenSet {
+    let set = entra::oidc::TokenSet {
         access_token: text("access_token").expect("an access token"),
         refresh_token: text("refresh_token"),
         id_token: text("id_token"),
@@ -63,8 +63,8 @@ async fn db_grant(app: &TestApp, persona: entra_emulator::Persona) {
         obtained_at: now,
         scopes: scopes.split(' ').map(str::to_owned).collect(),
     };
-    let user = server::models::NewUser {
-        id: server::models::new_id(),
+    let user = store::models::NewUser {
+        id: store::models::new_id(),
         realm: persona.tenant_id.to_string(),
         subject: persona.oid.to_string(),
         upn: persona.upn.clone(),
@@ -89,8 +89,8 @@ async fn db_grant(app: &TestApp, persona: entra_emulator::Persona) {
 /// When they cannot be written.
 pub async fn db_join(app: &TestApp, object_id: &str) {
     use diesel::prelude::*;
-    use server::db::RunQueryDsl;
-    use server::db::schema::{group_members, groups, users};
+    use store::RunQueryDsl;
+    use store::schema::{group_members, groups, users};
 
     let mut conn = app.state.db.conn().await.expect("a connection");
     let group: String = groups::table
@@ -116,7 +116,7 @@ pub async fn db_join(app: &TestApp, object_id: &str) {
 /// When the query is none.
 #[cfg(feature = "sqlite")]
 pub async fn db_plan(app: &TestApp, sql: &str) -> String {
-    use server::db::RunQueryDsl as _;
+    use store::RunQueryDsl as _;
 
     #[derive(diesel::QueryableByName)]
     struct Line {

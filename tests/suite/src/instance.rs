@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use chrono::DateTime;
-use server::clock::Clock;
+use entra::clock::Clock;
 use server::config::settings::definitions;
 use server::state::AppState;
 

@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use axum::body::{Body, BodyDataStream};
 use axum::http::Request;
+use entra::clock::Clock;
 use entra_emulator::{DEV_TENANT_ID, Emulator, Options, Persona, Tenant as EmulatedTenant};
 use futures_util::future::{join, join_all};
-use server::clock::Clock;
 use server::config::Config;
 use server::config::build::{Build, Database, Tenancy};
 use server::config::dotenv::Environment;
 use server::config::settings::Settings;
 use server::connections::{self, Limits};
-use server::db::{Conn, DbError, migrate};
 use server::hooks::SyncHooks;
-use server::models::{AuditEvent, AuditFilter, Grant, User};
 use server::state::AppState;
+use store::models::{AuditEvent, AuditFilter, Grant, User};
+use store::{Conn, DbError, migrate};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
@@ -472,8 +472,8 @@ impl TestApp {
 
     /// All users that a search for `q` finds.
     pub async fn db_users(&self, q: &str) -> Vec<User> {
-        let filter = server::models::UserFilter { q: q.to_owned(), ..Default::default() };
-        let window = server::models::UserWindow {
+        let filter = store::models::UserFilter { q: q.to_owned(), ..Default::default() };
+        let window = store::models::UserWindow {
             sort: "upn",
             descending: false,
             after: None,

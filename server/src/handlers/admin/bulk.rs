@@ -1,6 +1,7 @@
 //! One act on many people at once: the boxes that are ticked in the list of users.
 
 use axum::response::Response;
+use store::models::User;
 
 use crate::access::Admin;
 use crate::acts::{self, Act, ActResult};
@@ -8,7 +9,6 @@ use crate::cookies::{BulkNotice, Notice};
 use crate::error::AppError;
 use crate::handlers::act_request::{ActRequest, Question};
 use crate::handlers::{redirect_with, redirect_with_code};
-use crate::models::User;
 use crate::pages::{PeopleList, Target};
 
 /// As many as a page of the list has at most.

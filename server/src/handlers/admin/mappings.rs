@@ -1,6 +1,7 @@
 //! Changes of the role mappings: a dry run that names who gains or loses, then the change.
 
 use axum::response::Response;
+use store::models::User;
 use url::form_urlencoded;
 
 use crate::access::Admin;
@@ -10,7 +11,6 @@ use crate::cookies::Notice;
 use crate::error::AppError;
 use crate::handlers::act_request::{ActRequest, Question};
 use crate::handlers::redirect_with;
-use crate::models::User;
 use crate::pages::{PeopleList, Target};
 use crate::role_mappings::{self, MappingChange, RoleChange};
 

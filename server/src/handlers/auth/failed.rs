@@ -3,11 +3,11 @@
 use askama::Template as _;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse as _, Response};
+use entra::oidc::{OidcError, Retry, Who};
 
 use super::CALLBACK_PATH;
 use crate::error::AppError;
 use crate::handlers::frame;
-use crate::oidc::{OidcError, Retry, Who};
 use crate::pages::{Fixer, Reference, SignInFailedPage, SignInRequest};
 use crate::sign_in_fields::SignInFields;
 use crate::state::AppState;
@@ -39,7 +39,7 @@ pub(super) fn failed_page(
     let code =
         provider_error.map(|error| error.aadsts.map_or_else(|| error.error.clone(), |code| format!("AADSTS{code}")));
     let now = state.clock.now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true);
-    let text = |pick: fn(&crate::oidc::ProviderError) -> &Option<String>| {
+    let text = |pick: fn(&entra::oidc::ProviderError) -> &Option<String>| {
         provider_error.and_then(|error| pick(error).as_deref()).unwrap_or_default()
     };
     // What could not be had in silence can be had by asking.

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use diesel::prelude::*;
 #[cfg(feature = "postgres")]
 use diesel_async::SimpleAsyncConnection as _;
-use server::db::RunQueryDsl;
-use server::db::schema::sessions;
+use store::RunQueryDsl;
+use store::schema::sessions;
 use suite::{Browser, Instance, TestApp};
 
 /// How often the page is asked for when nothing is deleted.

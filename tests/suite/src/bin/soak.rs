@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use entra_emulator::{Endpoint, Fault, RefreshRotation};
-use server::db::RunQueryDsl;
-use server::db::schema::grants;
+use store::RunQueryDsl;
+use store::schema::grants;
 use suite::{Browser, Instance, TestApp, db_grants};
 
 const GRANTS: usize = 10_000;

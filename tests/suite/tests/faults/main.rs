@@ -6,10 +6,10 @@
 
 use diesel::prelude::*;
 use entra_emulator::{Endpoint, Fault, RefreshRotation};
-use server::db::RunQueryDsl;
-use server::db::schema::grants;
-use server::models::{Grant, NewSession, SessionRecord, new_id};
 use server::tokens::refresh_due;
+use store::RunQueryDsl;
+use store::models::{Grant, NewSession, SessionRecord, new_id};
+use store::schema::grants;
 use suite::{Instance, TestApp, db_grants};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
@@ -155,7 +155,7 @@ async fn f_22_a_program_one_version_back_goes_on_with_a_newer_schema() {
 #[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread")]
 async fn f_23_a_clock_that_is_90_s_ahead_takes_no_lease_from_others() {
-    use server::clock::Clock;
+    use entra::clock::Clock;
 
     let app = TestApp::builder().running_clock().start().await;
     app.emulator.control().set_access_token_lifetime(3600..=3600);
@@ -489,7 +489,7 @@ async fn f_23_a_clock_that_jumps_by_an_hour_and_back_signs_nobody_out_and_calls_
 #[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread")]
 async fn f_23_an_instance_whose_clock_jumps_goes_by_the_databases() {
-    use server::clock::Clock;
+    use entra::clock::Clock;
 
     let app = TestApp::builder().running_clock().start().await;
     app.emulator.control().set_access_token_lifetime(5400..=5400);

@@ -9,8 +9,8 @@ use axum::http::Request;
 use axum::routing::{get, post};
 use server::access::{RouteInfo, Routes};
 use server::handlers::{admin, export, profile, suggestions};
-use server::models::{SessionRecord, new_id};
 use server::router::{around, list, with_session};
+use store::models::{SessionRecord, new_id};
 use suite::{Browser, Page, TestApp};
 use tower::ServiceExt as _;
 

@@ -141,7 +141,7 @@ async fn sessions_and_grants_are_listed_and_ended_one_by_one() {
     member.get("/profile").await.assert_status(200);
 
     let mut conn = app.state.db.conn().await.expect("a connection");
-    let sessions = server::models::SessionRecord::list_by_user(&mut conn, &user.id, app.state.live_at()).await;
+    let sessions = store::models::SessionRecord::list_by_user(&mut conn, &user.id, app.state.live_at()).await;
     let id = sessions.expect("sessions").remove(0).id;
     drop(conn);
     admin.submit(&list.form(&format!("/admin/sessions/{id}/end"))).await.assert_status(303);

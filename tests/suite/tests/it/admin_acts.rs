@@ -2,7 +2,7 @@
 //! (`access.rs` has the statuses of all routes and methods, with empty forms.)
 
 use server::acts::{Act, By, run};
-use server::models::{SessionRecord, UserRole};
+use store::models::{SessionRecord, UserRole};
 use suite::{Browser, Page, TestApp, Wire};
 use url::form_urlencoded;
 

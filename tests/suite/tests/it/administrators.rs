@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use server::acts::{Act, By, run};
-use server::models::User;
+use store::models::User;
 use suite::{Browser, Page, TestApp};
 use tokio::sync::Barrier;
 

@@ -1,6 +1,6 @@
 //! The audit log: what it records, how it is looked through, that it is final, and how long it lasts.
 
-use server::db::RunQueryDsl as _;
+use store::RunQueryDsl as _;
 use suite::{Browser, Page, TestApp};
 
 /// Days go by, here and at the provider.
@@ -242,8 +242,8 @@ async fn the_feed_is_complete_in_order_and_resumable() {
 /// Events are made and committed in different orders, by many at once, some in long transactions and some rolled back.
 #[tokio::test(flavor = "multi_thread")]
 async fn whoever_follows_the_feed_misses_no_event_of_concurrent_transactions() {
-    use server::db::DbError;
-    use server::models::NewAuditEvent;
+    use store::DbError;
+    use store::models::NewAuditEvent;
 
     const WRITERS: i64 = 8;
     const TRANSACTIONS: i64 = 12;
@@ -252,7 +252,7 @@ async fn whoever_follows_the_feed_misses_no_event_of_concurrent_transactions() {
         let mut conn = app.state.db.conn().await.expect("a connection");
         for number in 0..TRANSACTIONS {
             let is_kept = number % 4 != 3;
-            let written = server::write_transaction!(conn, async |conn| {
+            let written = store::write_transaction!(conn, async |conn| {
                 for part in 0..2 {
                     // Later events have earlier times now and then, as instances have clocks of their own.
                     let now = app.state.shared_now() - chrono::Duration::milliseconds((writer * 7 + number * 3) % 11);
@@ -299,14 +299,14 @@ async fn whoever_follows_the_feed_misses_no_event_of_concurrent_transactions() {
 #[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread")]
 async fn an_event_that_is_committed_late_comes_late() {
-    use server::db::DbError;
-    use server::models::NewAuditEvent;
+    use store::DbError;
+    use store::models::NewAuditEvent;
 
     let app = reader().await;
     let event = |kind| NewAuditEvent { kind, ..NewAuditEvent::default() };
     let mut slow = app.state.db.conn().await.expect("a connection");
     let mut after = String::new();
-    server::write_transaction!(slow, async |slow| {
+    store::write_transaction!(slow, async |slow| {
         event("test.slow").insert(slow, app.state.shared_now()).await?;
         let mut quick = app.state.db.conn().await?;
         event("test.quick").insert(&mut quick, app.state.shared_now()).await?;
@@ -350,7 +350,7 @@ async fn the_feed_is_for_administrators_and_for_programs_with_the_role() {
 #[cfg(feature = "sqlite")]
 #[tokio::test(flavor = "multi_thread")]
 async fn every_filter_of_the_log_is_an_index_without_a_sort() {
-    use server::models::AuditFilter;
+    use store::models::AuditFilter;
 
     use diesel::debug_query;
     let at = |day: i64| chrono::DateTime::from_timestamp(day * 86_400, 0).map(|at| at.naive_utc());
@@ -366,7 +366,7 @@ async fn every_filter_of_the_log_is_an_index_without_a_sort() {
         AuditFilter { subject: id, ..AuditFilter::default() },
         AuditFilter { from: at(1), to: at(2), ..AuditFilter::default() },
     ] {
-        let query = server::models::AuditEvent::page(&filter, Some("0"), 51);
+        let query = store::models::AuditEvent::page(&filter, Some("0"), 51);
         let sql = debug_query::<diesel::sqlite::Sqlite, _>(&query).to_string();
         let plan = suite::db_plan(&app, &sql).await;
         assert!(!plan.contains("TEMP B-TREE"), "{filter:?}: {plan}");

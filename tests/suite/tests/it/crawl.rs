@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use server::models::{SessionRecord, new_id};
+use store::models::{SessionRecord, new_id};
 use suite::{Browser, Page, TestApp};
 
 use crate::access;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use server::db::migrate;
+use store::migrate;
 use suite::TestApp;
 
 fn names(database: &str) -> BTreeSet<String> {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use entra_emulator::{Endpoint, Fault};
 use serde_json::{Value, json};
 use server::directory_sync::run_due;
-use server::models::{NewUser, User, new_id};
+use store::models::{NewUser, User, new_id};
 use suite::{Browser, TestApp};
 
 const MEMBER: &str = "member1@contoso.example";
@@ -311,7 +311,7 @@ async fn g_07_and_f_12_one_instance_at_a_time_runs_a_round() {
 #[cfg(feature = "postgres")]
 #[tokio::test(flavor = "multi_thread")]
 async fn g_07_and_f_23_a_clock_that_is_ahead_takes_no_round_from_others() {
-    use server::clock::Clock;
+    use entra::clock::Clock;
 
     let builder = || TestApp::builder().setting("DIRECTORY_SYNC_INTERVAL", "1h");
     let app = builder().running_clock().start().await;

@@ -63,7 +63,7 @@ fn v_7_1_the_times_of_sessions_and_how_they_relate_to_the_providers_are_document
         &sessions,
         &[
             (
-                "server/src/oidc/transaction.rs",
+                "server/entra/src/oidc/transaction.rs",
                 "TRANSACTION_LIFETIME: Duration = Duration::minutes(10)",
                 "10 minutes, five a browser",
             ),
@@ -98,7 +98,7 @@ fn v_13_1_2_v_13_1_3_and_v_13_2_6_pools_and_times_are_as_documented() {
     let going_out = section("What goes out, and what comes in");
     assert_eq!((default_of("HTTP_TIMEOUT"), default_of("HTTP_RETRIES")), ("10s".to_owned(), "3".to_owned()));
     assert_names(&going_out, ["`HTTP_TIMEOUT` (10 s)", "`HTTP_RETRIES` (3)"]);
-    let pool = "server/src/db/pool.rs";
+    let pool = "server/store/src/pool.rs";
     assert_says(
         &going_out,
         &[
@@ -107,7 +107,7 @@ fn v_13_1_2_v_13_1_3_and_v_13_2_6_pools_and_times_are_as_documented() {
             (pool, "const READERS: usize = 8;", "8 for short reads"),
             (pool, "const WAIT: Duration = Duration::from_secs(5);", "5 s for a connection"),
             (pool, "SET statement_timeout = '30s'", "PostgreSQL: 30 s a statement"),
-            ("server/src/db/sqlite.rs", "PRAGMA busy_timeout = 5000;", "SQLite: 5 s for a lock"),
+            ("server/store/src/sqlite.rs", "PRAGMA busy_timeout = 5000;", "SQLite: 5 s for a lock"),
             ("server/src/serve.rs", "const DATABASE_TRIES: u32 = 30;", "at the start 30 tries"),
             ("server/src/serve.rs", "const DRAIN: Duration = Duration::from_secs(30);", "a shutdown waits 30 s"),
             (
@@ -115,12 +115,16 @@ fn v_13_1_2_v_13_1_3_and_v_13_2_6_pools_and_times_are_as_documented() {
                 "UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(10)",
                 "503 with `Retry-After: 10`",
             ),
-            ("server/src/http.rs", "CONNECT_TIMEOUT: Duration = Duration::from_secs(3)", "3 s to connect"),
-            ("server/src/http.rs", "IDLE_CONNECTIONS: usize = 32", "Up to 32 idle connections"),
-            ("server/src/http.rs", "FIRST_PAUSE: Duration = Duration::from_millis(200)", "after 200 ms, doubling"),
-            ("server/src/http.rs", "DEFAULT_LIMIT: usize = 1024 * 1024", "more than 1 MiB"),
-            ("server/src/graph.rs", "MAX_JSON: usize = 4 * 1024 * 1024", "(Graph: 4 MiB)"),
-            ("server/src/graph/pacing.rs", "FIRST_WAIT: Duration = Duration::from_secs(1)", "else 1 s, doubling"),
+            ("server/entra/src/http.rs", "CONNECT_TIMEOUT: Duration = Duration::from_secs(3)", "3 s to connect"),
+            ("server/entra/src/http.rs", "IDLE_CONNECTIONS: usize = 32", "Up to 32 idle connections"),
+            (
+                "server/entra/src/http.rs",
+                "FIRST_PAUSE: Duration = Duration::from_millis(200)",
+                "after 200 ms, doubling",
+            ),
+            ("server/entra/src/http.rs", "DEFAULT_LIMIT: usize = 1024 * 1024", "more than 1 MiB"),
+            ("server/entra/src/graph.rs", "MAX_JSON: usize = 4 * 1024 * 1024", "(Graph: 4 MiB)"),
+            ("server/entra/src/graph/pacing.rs", "FIRST_WAIT: Duration = Duration::from_secs(1)", "else 1 s, doubling"),
             ("server/src/tokens/refresh.rs", "CONCURRENCY: usize = 32", "32 refreshes"),
             (
                 "server/src/tokens/refresh.rs",
@@ -132,10 +136,10 @@ fn v_13_1_2_v_13_1_3_and_v_13_2_6_pools_and_times_are_as_documented() {
                 "MAX_BACKOFF: chrono::Duration = chrono::Duration::minutes(5)",
                 "doubling to 5 minutes",
             ),
-            ("server/src/oidc/cache.rs", "USABLE: Duration = Duration::hours(24)", "serve for 24 hours"),
-            ("server/src/oidc/cache.rs", "const PAUSE: Duration = Duration::seconds(5)", "again after 5 s"),
+            ("server/entra/src/oidc/cache.rs", "USABLE: Duration = Duration::hours(24)", "serve for 24 hours"),
+            ("server/entra/src/oidc/cache.rs", "const PAUSE: Duration = Duration::seconds(5)", "again after 5 s"),
             (
-                "server/src/oidc/cache.rs",
+                "server/entra/src/oidc/cache.rs",
                 "LONG_PAUSE: Duration = Duration::seconds(60)",
                 "or 60 s while the last ones serve",
             ),
@@ -237,9 +241,9 @@ fn v_11_3_1_and_v_11_6_1_primitives_are_named_where_the_inventory_says() {
 #[test]
 fn v_11_2_4_secrets_are_compared_in_constant_time() {
     for (file, comparison) in [
-        ("server/src/crypto.rs", "mac(key, purpose, value).as_ref().ct_eq(&given)"),
-        ("server/src/oidc/flow.rs", "state.as_bytes().ct_eq(transaction.state().as_bytes())"),
-        ("server/src/oidc/id_token.rs", "expected.as_bytes().ct_eq(found.as_bytes())"),
+        ("server/entra/src/crypto.rs", "mac(key, purpose, value).as_ref().ct_eq(&given)"),
+        ("server/entra/src/oidc/flow.rs", "state.as_bytes().ct_eq(transaction.state().as_bytes())"),
+        ("server/entra/src/oidc/id_token.rs", "expected.as_bytes().ct_eq(found.as_bytes())"),
     ] {
         assert!(text(file).contains(comparison), "{file}: {comparison}");
     }

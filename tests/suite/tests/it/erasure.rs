@@ -2,7 +2,7 @@
 
 use entra_emulator::{Endpoint, Fault};
 use server::acts::{self, Act, ActResult, By};
-use server::models::{AuditEvent, GraphCache, NewAuditEvent, User, UserRole};
+use store::models::{AuditEvent, GraphCache, NewAuditEvent, User, UserRole};
 use suite::{Browser, TestApp};
 
 const MEMBER: &str = "member1@contoso.example";
@@ -28,7 +28,7 @@ struct Text {
 }
 
 async fn texts(app: &TestApp, sql: String) -> Vec<String> {
-    use server::db::RunQueryDsl as _;
+    use store::RunQueryDsl as _;
 
     let mut conn = app.state.db.conn().await.expect("a connection");
     let rows: Vec<Text> = diesel::sql_query(&sql).load(&mut conn).await.expect(&sql);

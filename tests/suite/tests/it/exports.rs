@@ -114,8 +114,8 @@ async fn v_8_2_1_exports_are_for_administrators_and_are_never_cached() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_breaks_off_when_its_reader_is_disabled_or_loses_the_role() {
     use diesel::prelude::*;
-    use server::db::RunQueryDsl;
-    use server::db::schema::users;
+    use store::RunQueryDsl;
+    use store::schema::users;
 
     const PEOPLE: usize = 1_600;
     let app = TestApp::start().await;

@@ -1,11 +1,11 @@
 //! Microsoft Graph on behalf of a person: renewal of tokens, claims challenges, and pages meanwhile.
 
+use entra::graph::GraphError;
 use entra_emulator::{Endpoint, Fault};
 use serde_json::{Value, json};
-use server::graph::GraphError;
-use server::models::{Grant, User};
 use server::tokens::{RefreshOutcome, refresh_due, refresh_grant};
 use server::user_graph::UserGraph;
+use store::models::{Grant, User};
 use suite::{Browser, TestApp};
 
 const CHALLENGE: &str = r#"{"access_token":{"nbf":{"essential":true,"value":"1604106651"}}}"#;

@@ -4,9 +4,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use server::hooks::{HookError, SyncHooks};
-use server::models::User;
 use server::state::AppState;
 use server::user_sync::GroupChanges;
+use store::models::User;
 use suite::TestApp;
 
 #[derive(Default)]

@@ -66,7 +66,7 @@ async fn e_25_overage_is_read_from_graph_and_a_failing_graph_wipes_nothing() {
     let groups = async |app: &TestApp| {
         let user = app.db_user("groups@contoso.example").await;
         let mut conn = app.state.db.conn().await.expect("a connection");
-        server::models::Group::list_by_user(&mut conn, &user.id).await.expect("groups").len()
+        store::models::Group::list_by_user(&mut conn, &user.id).await.expect("groups").len()
     };
     app.sign_in("groups").await;
     let known = groups(&app).await;
@@ -120,7 +120,7 @@ async fn e_25_a_member_of_two_thousand_groups_signs_in_and_is_shown() {
     app.settle().await;
     let user = app.db_user("groups@contoso.example").await;
     let mut conn = app.state.db.conn().await.expect("a connection");
-    assert_eq!(server::models::Group::list_by_user(&mut conn, &user.id).await.expect("groups").len(), 2000);
+    assert_eq!(store::models::Group::list_by_user(&mut conn, &user.id).await.expect("groups").len(), 2000);
     browser.get("/profile").await.assert_status(200);
     let admin = app.sign_in("admin").await;
     for tab in ["", "?tab=roles", "?tab=groups", "?tab=sessions"] {
@@ -197,7 +197,7 @@ async fn v_8_4_1_people_of_two_tenants_do_not_touch_each_other() {
     let mine =
         app.db_users("").await.into_iter().find(|user| user.realm != OTHER_TENANT.to_string()).expect("the member");
     let mut conn = app.state.db.conn().await.expect("a connection");
-    let session = server::models::SessionRecord::list_by_user(&mut conn, &mine.id, app.state.live_at()).await;
+    let session = store::models::SessionRecord::list_by_user(&mut conn, &mine.id, app.state.live_at()).await;
     let session = session.expect("sessions").remove(0).id;
     drop(conn);
     let page = twin.get("/profile").await;

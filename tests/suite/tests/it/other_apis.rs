@@ -1,8 +1,8 @@
 //! Other APIs on behalf of people: with the refresh token of their sign-in (E-33), and on behalf of callers of the API.
 
 use entra_emulator::{Endpoint, Fault};
-use server::models::User;
 use server::tokens::{ResourceError, refresh_due, resource_token};
+use store::models::User;
 use suite::TestApp;
 
 use crate::refreshing::signed_in;

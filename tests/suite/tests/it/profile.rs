@@ -72,7 +72,7 @@ async fn v_7_5_2_one_ends_ones_own_sessions_and_nobody_elses() {
     let stranger = app.sign_in("member2").await;
     let user = app.db_user("member1@contoso.example").await;
     let mut conn = app.state.db.conn().await.expect("a connection");
-    let sessions = server::models::SessionRecord::list_by_user(&mut conn, &user.id, app.state.live_at()).await;
+    let sessions = store::models::SessionRecord::list_by_user(&mut conn, &user.id, app.state.live_at()).await;
     let sessions = sessions.expect("sessions");
     drop(conn);
     let csrf = stranger.get("/profile").await.form("/auth/sign-out").fields.remove(0).1;

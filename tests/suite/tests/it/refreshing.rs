@@ -3,9 +3,9 @@
 
 use entra_emulator::{Endpoint, Fault, RefreshRotation};
 use futures_util::future::join_all;
-use server::models::{Grant, User};
 use server::tokens::{RefreshOutcome, refresh_due, refresh_grant};
 use server::user_graph::UserGraph;
+use store::models::{Grant, User};
 use suite::TestApp;
 
 /// An application at a provider that takes each refresh token once, and member1, who has signed in.

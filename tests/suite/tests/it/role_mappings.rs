@@ -71,7 +71,7 @@ async fn t_14_nobody_takes_admin_from_themselves_by_a_mapping() {
     app.sign_in("admin").await;
     let group = group_id(&app, "admin").await;
     let mut conn = app.state.db.conn().await.expect("a connection");
-    let mapping = server::models::RoleMapping {
+    let mapping = store::models::RoleMapping {
         value: group.clone(),
         role: "admin".into(),
         created_by: String::new(),

@@ -3,8 +3,8 @@
 
 use entra_emulator::{Endpoint, Fault, Group, TokenEdit};
 use serde_json::{Value, json};
-use server::db::RunQueryDsl as _;
 use server::tokens::{refresh_due, resource_token};
+use store::RunQueryDsl as _;
 use suite::{Browser, OTHER_TENANT, TestApp};
 
 const MEMBER: &str = "member1@contoso.example";

@@ -1,6 +1,6 @@
 //! Searching users: what is found, that the index follows, and that nobody found costs little.
 
-use server::models::{User, UserFilter};
+use store::models::{User, UserFilter};
 use suite::{TestApp, db_fill};
 
 /// The UPNs that a search finds, up to the `@`.
@@ -86,7 +86,7 @@ async fn a_search_that_finds_few_reads_those_alone() {
     let filter = UserFilter { q: "nobody".to_owned(), ..UserFilter::default() };
     for sort in ["upn", "name", "email", "last_sign_in", "created"] {
         let window =
-            server::models::UserWindow { sort, descending: false, after: None, before: None, end: false, limit: 50 };
+            store::models::UserWindow { sort, descending: false, after: None, before: None, end: false, limit: 50 };
         let among = Some(vec!["1".to_owned(), "2".to_owned()]);
         let query = User::page(&filter, among, &window);
         let sql = diesel::debug_query::<diesel::sqlite::Sqlite, _>(&query.select(User::as_select())).to_string();

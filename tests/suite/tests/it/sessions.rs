@@ -135,7 +135,7 @@ async fn v_7_2_a_session_is_a_random_name_that_the_server_alone_can_read() {
     }
     let user = app.db_user("member1@contoso.example").await;
     let mut conn = app.state.db.conn().await.expect("a connection");
-    let rows = server::models::SessionRecord::list_by_user(&mut conn, &user.id, app.state.live_at()).await;
+    let rows = store::models::SessionRecord::list_by_user(&mut conn, &user.id, app.state.live_at()).await;
     let rows = format!("{:?}", rows.expect("sessions"));
     assert!(!ids.iter().any(|id| rows.contains(id.as_str())), "the table has digests");
 }
@@ -157,7 +157,7 @@ async fn v_7_2_4_signing_in_again_and_stepping_up_make_a_new_session_and_end_the
     browser.get("/profile").await.assert_status(200);
     let user = app.db_user("admin@contoso.example").await;
     let mut conn = app.state.db.conn().await.expect("a connection");
-    let rows = server::models::SessionRecord::list_by_user(&mut conn, &user.id, app.state.live_at()).await;
+    let rows = store::models::SessionRecord::list_by_user(&mut conn, &user.id, app.state.live_at()).await;
     assert_eq!(rows.expect("sessions").len(), 1);
 }
 
@@ -214,6 +214,6 @@ async fn f_31_starting_sign_ins_writes_nothing() {
     assert!(app.db_users("").await.is_empty());
     assert!(app.db_events("").await.is_empty());
     let mut conn = app.state.db.conn().await.expect("a connection");
-    let live = server::models::SessionRecord::count_live(&mut conn, app.state.live_at()).await;
+    let live = store::models::SessionRecord::count_live(&mut conn, app.state.live_at()).await;
     assert_eq!(live.expect("a count"), 0);
 }

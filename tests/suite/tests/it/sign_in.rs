@@ -170,7 +170,7 @@ async fn s_35_front_channel_logout_ends_the_session_by_sid_without_a_cookie() {
 
     let user = app.db_user("member1@contoso.example").await;
     let mut conn = app.state.db.conn().await.expect("a connection");
-    let sessions = server::models::SessionRecord::list_by_user(&mut conn, &user.id, app.state.live_at()).await;
+    let sessions = store::models::SessionRecord::list_by_user(&mut conn, &user.id, app.state.live_at()).await;
     let sid = sessions.expect("sessions").remove(0).sid.expect("Entra sends sid");
     frame.get(&format!("/auth/front-channel-logout?sid={sid}&iss=https://evil.example")).await.assert_status(200);
     browser.get("/profile").await.assert_status(200);

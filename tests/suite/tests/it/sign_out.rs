@@ -3,7 +3,7 @@
 use entra_emulator::Signing;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
-use server::models::SessionRecord;
+use store::models::SessionRecord;
 use suite::{Browser, Page, TestApp};
 
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";

@@ -2,8 +2,8 @@
 
 use entra_emulator::{AuthorizationEdit, Endpoint, TokenEdit};
 use serde_json::json;
-use server::models::SessionRecord;
 use server::session_store::hash;
+use store::models::SessionRecord;
 use suite::{Browser, Page, TestApp};
 
 /// An application whose role changes need a sign-in of the last ten minutes, with a member and an administrator
@@ -220,7 +220,7 @@ async fn v_7_5_3_disabling_many_needs_it_too() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_act_on_more_people_than_an_address_holds_is_begun_anew_and_says_so() {
     let (app, admin, _) = with_old_sign_in(&[]).await;
-    let ids: Vec<String> = (0..60).map(|_| server::models::new_id()).collect();
+    let ids: Vec<String> = (0..60).map(|_| store::models::new_id()).collect();
     let mut fields = vec![("action", "disable"), ("back", "")];
     fields.extend(ids.iter().map(|id| ("id", id.as_str())));
     let asked = post(&admin, "/admin/users/bulk", &fields).await;

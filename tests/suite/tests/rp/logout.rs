@@ -2,7 +2,7 @@
 
 use entra_emulator::{Endpoint, Signing};
 use serde_json::{Value, json};
-use server::models::SessionRecord;
+use store::models::SessionRecord;
 use suite::{Browser, Page, TestApp};
 
 use crate::case::{Case, case};

@@ -2,8 +2,8 @@
 //! (OpenID Connect Core 1.0, section 12.2).
 
 use entra_emulator::{Endpoint, RefreshRotation, TokenEdit};
-use server::models::Grant;
 use server::tokens::{RefreshOutcome, refresh_grant};
+use store::models::Grant;
 use suite::TestApp;
 
 use crate::case::{Case, case};

@@ -17,8 +17,6 @@ use std::str::FromStr;
 
 use uuid::Uuid;
 
-use super::parse;
-
 /// The longest group or app role, in characters; Entra allows app roles of 120.
 const MAX_VALUE: usize = 200;
 
@@ -144,7 +142,7 @@ impl FromStr for Condition {
 /// A tenant's GUID and what stands behind its `/`.
 fn bound(text: &str) -> Option<(String, &str)> {
     let (tenant, rest) = text.split_once('/')?;
-    Some((parse::guid(tenant.trim())?, rest))
+    Some((guid(tenant.trim())?, rest))
 }
 
 fn holds(text: &str) -> Result<Holds, RuleError> {
@@ -153,12 +151,12 @@ fn holds(text: &str) -> Result<Holds, RuleError> {
         value => Ok(holds(value.to_owned())),
     };
     if let Some(value) = without_prefix(text, GROUP) {
-        return named(parse::guid(value.trim()).as_deref().unwrap_or(value), Holds::Group);
+        return named(guid(value.trim()).as_deref().unwrap_or(value), Holds::Group);
     }
     if let Some(value) = without_prefix(text, APP_ROLE) {
         return named(value, Holds::AppRole);
     }
-    match parse::guid(text) {
+    match guid(text) {
         Some(object_id) => Ok(Holds::Group(object_id)),
         None if Uuid::try_parse(text).is_ok() => Err(RuleError::Guid),
         None => named(text, Holds::AppRole),
@@ -202,8 +200,8 @@ impl RoleRule {
     /// [`RuleError`].
     pub fn parse(condition: &str, role: &str) -> Result<Self, RuleError> {
         let condition = condition.parse()?;
-        let role = parse::role_name(role.trim()).map_err(|_| RuleError::Role)?;
-        Ok(Self { condition, role })
+        let role = role.trim();
+        is_role_name(role).then(|| Self { condition, role: role.to_owned() }).ok_or(RuleError::Role)
     }
 }
 
@@ -221,6 +219,19 @@ impl fmt::Display for RoleRule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}={}", self.condition, self.role)
     }
+}
+
+/// A GUID with dashes, in lower case; `None` for its other spellings and for anything else.
+#[must_use]
+pub fn guid(text: &str) -> Option<String> {
+    let parsed = Uuid::try_parse(text).ok().filter(|_| text.len() == 36)?;
+    Some(parsed.hyphenated().to_string())
+}
+
+fn is_role_name(text: &str) -> bool {
+    let starts = text.starts_with(|first: char| first.is_ascii_lowercase());
+    let fits = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_' || byte == b'-';
+    starts && text.len() <= 64 && text.bytes().all(fits)
 }
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! The database's clock, which all instances share: what one of them leases must not look free to another whose own
-//! clock is ahead (`docs/requirements.tsv` F-23).
+//! clock is ahead.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use chrono::NaiveDateTime;
 use diesel::QueryResult;
 
-use super::DbConn;
-use crate::clock::Clock;
+use crate::DbConn;
 
 /// How far the database's clock is ahead of this machine's, as measured last. SQLite has this machine's.
 #[derive(Debug, Default)]
@@ -21,21 +21,20 @@ impl DatabaseClock {
         chrono::Duration::microseconds(self.micros.load(Ordering::Relaxed))
     }
 
-    /// Measures it anew. A clock that a test moves by hand stands for the database's, too.
+    /// Measures it anew, beside this machine's clock as `local` reads it, in UTC.
     ///
     /// # Errors
     /// From the database.
     #[cfg(feature = "postgres")]
-    pub async fn measure(&self, conn: &mut DbConn, clock: &Clock) -> QueryResult<()> {
-        use crate::db::RunQueryDsl as _;
+    pub async fn measure(&self, conn: &mut DbConn, local: impl Fn() -> NaiveDateTime) -> QueryResult<()> {
         use diesel::dsl::sql;
         use diesel::sql_types::Timestamp;
-        if clock.is_manual() {
-            return Ok(());
-        }
+
+        use crate::RunQueryDsl as _;
+
         let now = diesel::select(sql::<Timestamp>("timezone('utc', clock_timestamp())"));
-        let now: chrono::NaiveDateTime = now.get_result(conn).await?;
-        let ahead = (now - clock.now_utc()).num_microseconds().unwrap_or_default();
+        let now: NaiveDateTime = now.get_result(conn).await?;
+        let ahead = (now - local()).num_microseconds().unwrap_or_default();
         self.micros.store(ahead, Ordering::Relaxed);
         Ok(())
     }
@@ -46,7 +45,7 @@ impl DatabaseClock {
     /// None.
     #[cfg(feature = "sqlite")]
     #[expect(clippy::unused_async, reason = "PostgreSQL's waits for the database")]
-    pub async fn measure(&self, _conn: &mut DbConn, _clock: &Clock) -> QueryResult<()> {
+    pub async fn measure(&self, _conn: &mut DbConn, _local: impl Fn() -> NaiveDateTime) -> QueryResult<()> {
         Ok(())
     }
 }

@@ -6,8 +6,8 @@ use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
 use super::{LiveAt, SessionRecord, User};
-use crate::db::schema::{grants, users};
-use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
+use crate::schema::{grants, users};
+use crate::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// A grant, as stored.
 #[derive(Clone, Queryable, Selectable)]
@@ -438,7 +438,7 @@ impl Grant {
     /// # Errors
     /// From the database.
     pub async fn delete_idle(conn: &mut DbConn, before: NaiveDateTime, limit: i64) -> QueryResult<usize> {
-        use crate::db::schema::sessions;
+        use crate::schema::sessions;
         let with_session = sessions::table.select(sessions::user_id);
         let idle_users = users::table
             .filter(users::last_sign_in_at.lt(before))

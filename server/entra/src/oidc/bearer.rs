@@ -9,7 +9,7 @@ use super::error::{OidcError, TokenFault};
 use super::id_token::check_kind;
 use super::jwt::UnverifiedToken;
 use super::logout::check_signature;
-use crate::config::{ApiConfig, IdentityKey};
+use crate::config::IdentityKey;
 
 /// Who calls the API, on whose behalf.
 #[derive(Clone, Debug)]
@@ -25,32 +25,40 @@ pub struct ApiCaller {
 /// What an access token allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Permissions {
-    /// On behalf of a person: scopes, among them `API_SCOPE`.
+    /// On behalf of a person: scopes, among them the one that is needed.
     Delegated(Vec<String>),
     /// Of an application by itself: app roles (`idtyp` is `app`).
     Application(Vec<String>),
 }
 
 impl OidcClient {
-    /// Checks an access token that a client presents to this application's API.
+    /// Checks an access token that a client presents to this application's API: one for one of `audiences`, which, if
+    /// it speaks for a person, allows `scope`.
     ///
     /// # Errors
     /// [`OidcError::Token`] if it does not fit, with [`TokenFault::Scope`] if nothing but the scope
     /// is missing; another [`OidcError`] if that cannot be told.
-    pub async fn verify_access_token(&self, text: &str, api: &ApiConfig) -> Result<ApiCaller, OidcError> {
+    pub async fn verify_access_token(
+        &self,
+        text: &str,
+        audiences: &[String],
+        scope: &str,
+    ) -> Result<ApiCaller, OidcError> {
         let token = UnverifiedToken::parse(text)?;
         check_kind(&token, &["jwt", "at+jwt"])?;
         let metadata = self.metadata().await?;
         let verifier = self.verifier(&metadata);
         let issuer = verifier.check_issuer(&token)?;
-        check_audience(&token, &api.audiences)?;
+        check_audience(&token, audiences)?;
         verifier.check_lifetime(&token)?;
         let key = verifier.find_key(&token, &issuer).await?;
         check_signature(&token, &key)?;
         let identity = verifier.identity(&token)?;
         let permissions = permissions(&token)?;
         match &permissions {
-            Permissions::Delegated(scopes) if !scopes.contains(&api.scope) => Err(TokenFault::Scope.into()),
+            Permissions::Delegated(scopes) if !scopes.iter().any(|given| given == scope) => {
+                Err(TokenFault::Scope.into())
+            }
             _ => Ok(ApiCaller { identity, permissions, claims: Claims::new(token.claims) }),
         }
     }

@@ -9,8 +9,8 @@ use diesel::upsert::excluded;
 
 use super::audit::lower;
 use super::new_id;
-use crate::db::schema::{group_members, groups};
-use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
+use crate::schema::{group_members, groups};
+use crate::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// A group that somebody who signed in here is in.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]

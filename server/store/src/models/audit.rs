@@ -12,9 +12,9 @@ use diesel::sql_types::Bool;
 
 use super::user::escape_like;
 use super::{event_id, first_event_id};
-use crate::audit_log;
-use crate::db::schema::{audit_events, audit_horizon, audit_settings};
-use crate::db::{Backend, DbConn, Prepare, RunQueryDsl, StoredTime, lock};
+use crate::committed;
+use crate::schema::{audit_events, audit_horizon, audit_settings};
+use crate::{Backend, DbConn, Prepare, RunQueryDsl, StoredTime, lock};
 
 /// An event, as stored.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -94,7 +94,7 @@ impl NewAuditEvent {
             detail: serde_json::Value::Object(detail).to_string(),
         };
         diesel::insert_into(audit_events::table).values(&row).prepared().execute(conn).await?;
-        audit_log::inserted(&row);
+        committed::inserted(&row);
         Ok(())
     }
 }

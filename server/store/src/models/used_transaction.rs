@@ -4,8 +4,8 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use crate::db::schema::used_transactions;
-use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
+use crate::schema::used_transactions;
+use crate::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// A used sign-in transaction.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]

@@ -1,17 +1,29 @@
-//! The database: one connection type for SQLite and PostgreSQL, its pool, its errors, migrations.
+//! The database: one connection type for SQLite and PostgreSQL, its pool, its errors, migrations, rows and queries.
 //!
-//! The rest of the server writes its queries once, against [`DbConn`]. Two rules:
+//! [`models`] has a file for each table; [`schema`] is Diesel's, [`migrate`] runs what `migrations/` holds, [`lock`] has
+//! every lock beyond a row's, [`rule`] reads the rules that give roles, [`config`] says where the data is.
+//!
+//! Queries are written once, against [`DbConn`]. Two rules:
 //!
 //! - Writes of more than one statement go through [`write_transaction!`](crate::write_transaction),
 //!   which takes SQLite's write lock at its begin, so that two writers queue instead of failing.
 //! - Whoever may be cancelled (a handler whose client goes away) runs them inside [`to_end`]:
 //!   a transaction dropped half-way would return its connection to the pool still open.
 
+#[cfg(all(feature = "sqlite", feature = "postgres"))]
+compile_error!("choose one database: `--no-default-features --features postgres` leaves SQLite out");
+#[cfg(not(any(feature = "sqlite", feature = "postgres")))]
+compile_error!("choose a database: `--features sqlite` or `--features postgres`");
+
 mod clock;
+mod committed;
+pub mod config;
 pub mod lock;
 pub mod migrate;
+pub mod models;
 mod pool;
 mod prepared;
+pub mod rule;
 #[rustfmt::skip]
 pub mod schema;
 #[cfg(feature = "sqlite")]
@@ -21,16 +33,16 @@ mod stored_time;
 use std::future::Future;
 
 pub use clock::DatabaseClock;
-pub(crate) use pool::WAIT;
-pub use pool::{Conn, Database};
+pub use committed::{on_audit_event, told_after_commit};
+pub use pool::{Conn, Database, WAIT};
 pub use prepared::{Prepare, Prepared};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{RunQueryDsl, immediate_transaction};
 pub use stored_time::{StoredTime, StoredTimeOrNull};
 
-/// How queries are run.
+/// How queries and transactions are run.
 #[cfg(feature = "postgres")]
-pub use diesel_async::RunQueryDsl;
+pub use diesel_async::{AsyncConnection, RunQueryDsl};
 
 /// The connection type of this build.
 #[cfg(feature = "sqlite")]
@@ -116,13 +128,19 @@ where
 }
 
 /// Runs an async closure `async |conn| …` in one write transaction on `$conn`; its `Err` rolls back.
+#[cfg(feature = "sqlite")]
 #[macro_export]
 macro_rules! write_transaction {
-    ($conn:expr, $work:expr) => {{
-        #[cfg(feature = "sqlite")]
-        let transaction = $crate::db::immediate_transaction(&mut *$conn, $work);
-        #[cfg(feature = "postgres")]
-        let transaction = diesel_async::AsyncConnection::transaction(&mut *$conn, $work);
-        $crate::audit_log::told_after_commit(transaction).await
-    }};
+    ($conn:expr, $work:expr) => {
+        $crate::told_after_commit($crate::immediate_transaction(&mut *$conn, $work)).await
+    };
+}
+
+/// Runs an async closure `async |conn| …` in one write transaction on `$conn`; its `Err` rolls back.
+#[cfg(feature = "postgres")]
+#[macro_export]
+macro_rules! write_transaction {
+    ($conn:expr, $work:expr) => {
+        $crate::told_after_commit($crate::AsyncConnection::transaction(&mut *$conn, $work)).await
+    };
 }

@@ -19,7 +19,8 @@ use super::provider_error::{ProviderError, plain_text};
 use super::status::SourceStatus;
 use super::transport::{Transport, get_json, retry_after};
 use crate::clock::Clock;
-use crate::config::{ProviderKind, Tenant, is_loopback};
+use crate::config::{ProviderKind, Tenant};
+use crate::http::is_loopback;
 
 /// The most bytes that a metadata document may have.
 const MAX_DOCUMENT: usize = 256 * 1024;

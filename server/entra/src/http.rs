@@ -14,13 +14,16 @@ use reqwest::redirect::Policy;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use tokio::time::Instant;
-use url::Url;
+use url::{Host, Url};
 
-use crate::config::{HttpConfig, is_loopback};
-use crate::{crypto, metrics, telemetry};
+use crate::config::HttpConfig;
+use crate::crypto;
 
 /// The most bytes of an answer that needs no more: 1 MiB.
 pub const DEFAULT_LIMIT: usize = 1024 * 1024;
+
+/// The histogram of all calls, in seconds, by `host` and by `status`, which is `error` without a complete answer.
+pub const DURATION_METRIC: &str = "http_client_request_duration_seconds";
 
 const USER_AGENT: &str = concat!("entra-starter/", env!("CARGO_PKG_VERSION"));
 
@@ -115,6 +118,7 @@ pub struct HttpClient {
     retries: u32,
     first_pause: Duration,
     extra_certificates: Arc<[Vec<u8>]>,
+    add_trace: fn(&mut HeaderMap),
 }
 
 impl HttpClient {
@@ -134,7 +138,14 @@ impl HttpClient {
             retries: config.retries,
             first_pause: FIRST_PAUSE,
             extra_certificates: extra_certificates.into(),
+            add_trace: |_| {},
         })
+    }
+
+    /// The same client, which has `add` put the header of the current trace into each request (W3C Trace Context).
+    #[must_use]
+    pub fn with_trace(self, add: fn(&mut HeaderMap)) -> Self {
+        Self { add_trace: add, ..self }
     }
 
     /// The certificates of `EXTRA_CA_FILE`, each as DER.
@@ -187,11 +198,13 @@ impl HttpClient {
         let mut request = checked(request)?;
         *request.timeout_mut() = Some(deadline.saturating_duration_since(Instant::now()));
         let host = request.url().host_str().unwrap_or_default().to_owned();
-        telemetry::pass_on(request.headers_mut());
+        (self.add_trace)(request.headers_mut());
         let started = Instant::now();
         let outcome = self.complete(request, &host, limit).await;
-        let status = outcome.as_ref().ok().map(|response| response.status().as_u16());
-        metrics::call(&host, status, started.elapsed());
+        let status =
+            outcome.as_ref().map_or_else(|_| "error".to_owned(), |response| response.status().as_u16().to_string());
+        metrics::histogram!(DURATION_METRIC, "host" => host, "status" => status)
+            .record(started.elapsed().as_secs_f64());
         outcome
     }
 
@@ -259,6 +272,17 @@ fn checked(request: Request<Vec<u8>>) -> Result<reqwest::Request, HttpError> {
     match is_allowed(request.url()) {
         true => Ok(request),
         false => Err(refusal(request.url().host_str().unwrap_or_default())),
+    }
+}
+
+/// Whether `host` is this machine: `localhost`, `127.0.0.0/8` or `[::1]`.
+#[must_use]
+pub fn is_loopback(host: Option<Host<&str>>) -> bool {
+    match host {
+        Some(Host::Domain(domain)) => domain.eq_ignore_ascii_case("localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
     }
 }
 

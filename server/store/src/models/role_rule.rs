@@ -9,9 +9,9 @@ use diesel::sql_types::Text;
 
 use super::audit::lower;
 use super::{RoleSource, set_provider_roles};
-use crate::config::{Condition, RoleRule};
-use crate::db::schema::{group_members, groups, user_app_roles, user_role_rules, user_roles, users};
-use crate::db::{DbConn, Prepare, RunQueryDsl};
+use crate::rule::{Condition, RoleRule};
+use crate::schema::{group_members, groups, user_app_roles, user_role_rules, user_roles, users};
+use crate::{DbConn, Prepare, RunQueryDsl};
 
 /// That a rule gives somebody a role.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Queryable, Selectable)]
@@ -103,7 +103,7 @@ pub async fn delete_other_reasons(conn: &mut DbConn, rules: &[RoleRule], without
 }
 
 /// Gives `rule` as a reason to everybody who fits it by the app roles and groups that are kept, and does not have it
-/// yet. Run it in a transaction that holds [`crate::db::lock::role_rules`].
+/// yet. Run it in a transaction that holds [`crate::lock::role_rules`].
 ///
 /// # Errors
 /// From the database.

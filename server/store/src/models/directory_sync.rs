@@ -3,8 +3,8 @@
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use crate::db::schema::directory_syncs;
-use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
+use crate::schema::directory_syncs;
+use crate::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// The sync of a tenant, as stored.
 #[derive(Clone, Debug, Queryable, Selectable)]

@@ -14,7 +14,7 @@ type Pool = deadpool::managed::Pool<backend::Opener>;
 pub type Conn = Object<backend::Opener>;
 
 /// How long a request waits for a free connection before it is answered with 503.
-pub(crate) const WAIT: Duration = Duration::from_secs(5);
+pub const WAIT: Duration = Duration::from_secs(5);
 
 /// The database. Cloning is cheap; clones share the pool.
 #[derive(Clone)]

@@ -4,8 +4,8 @@ use chrono::NaiveDateTime;
 use diesel::dsl::case_when;
 use diesel::prelude::*;
 
-use crate::db::schema::graph_cache;
-use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
+use crate::schema::graph_cache;
+use crate::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 pub(super) const PHOTO: &str = "photo";
 

@@ -2,16 +2,12 @@
 
 use serde_json::json;
 
-use crate::config::ApiConfig;
-use crate::oidc::Permissions;
 use crate::oidc::testing::{AUTHORITY, Bench, CLIENT_ID, Key, OID, TENANT, Token, entra, multi};
+use crate::oidc::{ApiCaller, OidcError, Permissions};
 
-fn api() -> ApiConfig {
-    ApiConfig {
-        audiences: vec![CLIENT_ID.to_owned(), format!("api://{CLIENT_ID}")],
-        scope: "access_as_user".to_owned(),
-        cross_tenant_apps: Vec::new(),
-    }
+async fn verify(bench: &Bench, token: &Token) -> Result<ApiCaller, OidcError> {
+    let audiences = [CLIENT_ID.to_owned(), format!("api://{CLIENT_ID}")];
+    bench.client.verify_access_token(&token.sign(), &audiences, "access_as_user").await
 }
 
 #[tokio::test]
@@ -58,7 +54,7 @@ async fn v_10_3_access_tokens_for_the_api_are_checked_like_all_others() {
         let mut token = bench.token();
         token.set("scp", "access_as_user User.Read");
         edit(&mut token);
-        let outcome = bench.client.verify_access_token(&token.sign(), &api()).await;
+        let outcome = verify(&bench, &token).await;
         if let Ok(caller) = &outcome {
             assert_eq!((caller.identity.realm.as_str(), caller.identity.subject.as_str()), (TENANT, OID));
         }
@@ -72,10 +68,10 @@ async fn v_10_3_an_applications_own_token_has_roles_and_says_so() {
     let mut token = bench.token();
     token.set("idtyp", "app");
     token.set("roles", json!(["Users.Read.All"]));
-    let caller = bench.client.verify_access_token(&token.sign(), &api()).await.expect("accepted");
+    let caller = verify(&bench, &token).await.expect("accepted");
     assert_eq!(caller.permissions, Permissions::Application(vec!["Users.Read.All".to_owned()]));
     token.remove("roles");
-    let caller = bench.client.verify_access_token(&token.sign(), &api()).await.expect("accepted");
+    let caller = verify(&bench, &token).await.expect("accepted");
     assert_eq!(caller.permissions, Permissions::Application(Vec::new()));
 }
 
@@ -91,7 +87,7 @@ async fn v_10_3_with_several_tenants_only_those_listed_may_call() {
         token.set("scp", "access_as_user");
         token.set("tid", tenant);
         token.set("iss", format!("{AUTHORITY}/{tenant}/v2.0"));
-        let outcome = bench.client.verify_access_token(&token.sign(), &api()).await;
+        let outcome = verify(&bench, &token).await;
         assert_eq!(outcome.map_or_else(|error| error.reason(), |_| "accepted"), reason, "{tenant}");
     }
 }
@@ -104,7 +100,7 @@ async fn e_20a_a_flood_of_unknown_keys_costs_five_fetches() {
         let mut token = bench.token();
         token.set("scp", "access_as_user");
         token.header.insert("kid".to_owned(), json!(format!("unknown-{number}")));
-        bench.client.verify_access_token(&token.sign(), &api()).await.expect_err("an unknown key");
+        verify(&bench, &token).await.expect_err("an unknown key");
     }
     assert!(bench.script.count("/keys") <= 6, "{}", bench.script.count("/keys"));
 }

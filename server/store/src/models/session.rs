@@ -6,8 +6,8 @@ use diesel::prelude::*;
 
 use super::User;
 use super::graph_cache::PHOTO;
-use crate::db::schema::{graph_cache, sessions, users};
-use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
+use crate::schema::{graph_cache, sessions, users};
+use crate::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// A session, as the admin pages see it.
 #[derive(Clone, Debug, Queryable, Selectable)]

@@ -7,8 +7,11 @@ use diesel::prelude::*;
 use diesel::sql_types::{Text, Timestamp};
 
 use super::User;
-use crate::db::schema::{role_mappings, user_roles, users};
-use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
+use crate::schema::{role_mappings, user_roles, users};
+use crate::{DbConn, Prepare, RunQueryDsl, StoredTime};
+
+/// The role that opens the admin pages.
+pub const ADMIN: &str = "admin";
 
 /// Where a role comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,10 +7,10 @@ use super::{Backend, Database, DbError};
 
 /// The migrations of this build's database.
 #[cfg(feature = "sqlite")]
-pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/sqlite");
+pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
 /// The migrations of this build's database.
 #[cfg(feature = "postgres")]
-pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../migrations/postgres");
+pub const MIGRATIONS: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
 
 /// Brings the schema up to date; returns the names of the migrations that it ran.
 ///

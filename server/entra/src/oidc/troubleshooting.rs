@@ -7,7 +7,7 @@ use super::advice::{Advice, BY_NUMBER, REFUSED_HERE, Retry, Who};
 const OPENING: &str = "\
 # Troubleshooting
 
-<!-- Written from `server/src/oidc/advice.rs`; `UPDATE_DOCS=1 cargo test -p server` writes it anew. -->
+<!-- Written from `server/entra/src/oidc/advice.rs`; `UPDATE_DOCS=1 cargo test -p server` writes it anew. -->
 
 When a sign-in fails, the page says what happened, who can do something about it and what, and shows ids to copy: the \
 request id finds the line in this application's log and the row at `/admin/audit`, Microsoft's trace and correlation ids \
@@ -63,12 +63,6 @@ fn section(text: &mut String, advice: &Advice, codes: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::tests::assert_is_file;
-
-    #[test]
-    fn the_troubleshooting_page_is_up_to_date() {
-        assert_is_file("docs/troubleshooting.md", &troubleshooting());
-    }
 
     #[test]
     fn no_number_has_two_texts() {

@@ -7,11 +7,9 @@ use diesel::sql_types::Bool;
 use diesel::upsert::excluded;
 
 use super::session::is_live;
-use super::{Cursor, LiveAt, user_search};
-use crate::config::IdentityKey;
-use crate::db::schema::{sessions, user_roles, users};
-use crate::db::{Backend, DbConn, Prepare, RunQueryDsl, StoredTime, StoredTimeOrNull};
-use crate::user_sync::ADMIN;
+use super::{ADMIN, Cursor, LiveAt, user_search};
+use crate::schema::{sessions, user_roles, users};
+use crate::{Backend, DbConn, Prepare, RunQueryDsl, StoredTime, StoredTimeOrNull};
 
 /// A user, as stored.
 #[derive(Clone, Debug, Queryable, Selectable, Identifiable)]
@@ -533,10 +531,10 @@ impl User {
         if self.groups_kept { noted } else { noted.or(Some(self.last_sign_in_at)) }
     }
 
-    /// Whether this is their identity.
+    /// Whether `subject` of `realm` is their identity.
     #[must_use]
-    pub fn is(&self, identity: &IdentityKey) -> bool {
-        self.realm == identity.realm && self.subject == identity.subject
+    pub fn is(&self, realm: &str, subject: &str) -> bool {
+        self.realm == realm && self.subject == subject
     }
 
     /// Whether the user may sign in.

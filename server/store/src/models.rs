@@ -31,7 +31,7 @@ pub use grant::{Grant, GrantFailure, GrantFilter, NewGrant, RefreshedGrant};
 pub use graph_cache::GraphCache;
 pub use group::{Group, delete_memberships, set_memberships};
 pub use role::{
-    RoleSource, UserRole, forget_granter, grant_role, list_granted_by, revoke_granted_by, revoke_role,
+    ADMIN, RoleSource, UserRole, forget_granter, grant_role, list_granted_by, revoke_granted_by, revoke_role,
     set_provider_role_of_many, set_provider_roles,
 };
 pub use role_mapping::{RoleMapping, list_app_roles, list_role_holders, set_app_roles};

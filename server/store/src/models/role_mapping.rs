@@ -5,15 +5,15 @@ use std::collections::BTreeSet;
 use chrono::NaiveDateTime;
 use diesel::prelude::*;
 
-use crate::config::RoleRule;
-use crate::db::schema::{role_mappings, user_app_roles, user_roles};
-use crate::db::{DbConn, Prepare, RunQueryDsl, StoredTime};
+use crate::rule::RoleRule;
+use crate::schema::{role_mappings, user_app_roles, user_roles};
+use crate::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 /// Who holds this group or app role holds that role here.
 #[derive(Clone, Debug, PartialEq, Eq, Queryable, Selectable, Insertable)]
 #[diesel(table_name = role_mappings)]
 pub struct RoleMapping {
-    /// The condition of its rule, as [`crate::config::Condition::key`] spells it.
+    /// The condition of its rule, as [`crate::rule::Condition::key`] spells it.
     pub value: String,
     /// The role it gives.
     pub role: String,

@@ -7,8 +7,8 @@
 
 use diesel::prelude::*;
 
-use crate::db::schema::users;
-use crate::db::{DbConn, RunQueryDsl};
+use crate::schema::users;
+use crate::{DbConn, RunQueryDsl};
 
 /// At most this many words are searched for; the rest of a pasted text is ignored.
 const MAX_WORDS: usize = 8;
@@ -111,7 +111,7 @@ fn trigrams(words: &[String]) -> String {
 #[cfg(feature = "postgres")]
 async fn containing(conn: &mut DbConn, words: &[String]) -> QueryResult<Vec<String>> {
     use super::user::{escape_like, told_by};
-    let mut query: users::BoxedQuery<'_, crate::db::Backend> = users::table.into_boxed();
+    let mut query: users::BoxedQuery<'_, crate::Backend> = users::table.into_boxed();
     for word in words {
         query = query.filter(told_by(format!("%{}%", escape_like(word))));
     }
