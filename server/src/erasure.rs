@@ -94,6 +94,7 @@ pub(crate) async fn erase(conn: &mut DbConn, user_id: &str, by: &By, now: NaiveD
         return Ok(ActResult::Unchanged);
     }
     forget_granter(conn, &names.addresses, &pseudonym).await?;
+    GraphCache::delete_where_manager(conn, &user.subject).await?;
     // Before the events change: the database looks for it.
     let subject = Some((user_id.to_owned(), pseudonym.clone()));
     by.event_on("user.erased", subject, inventory.detail()).insert(conn, now).await?;
@@ -103,6 +104,12 @@ pub(crate) async fn erase(conn: &mut DbConn, user_id: &str, by: &By, now: NaiveD
     let unique = names.of_nobody_else(conn).await?;
     for event in AuditEvent::list_that_mention(conn, unique.texts.iter().map(String::as_str)).await? {
         save(conn, event, |event| unique.forget_in_detail(event, &pseudonym)).await?;
+    }
+    for event in AuditEvent::list_by_kinds(conn, &EXPORTS).await? {
+        save(conn, event, |event| {
+            event.replace_facts(&pseudonym, |key, value| key == FILTERS && looks_for(value, &user));
+        })
+        .await?;
     }
     Ok(ActResult::Done)
 }
@@ -115,6 +122,27 @@ async fn save(conn: &mut DbConn, mut event: AuditEvent, forget: impl FnOnce(&mut
     }
     Ok(())
 }
+
+/// Events that record what somebody looked for, and the fact that says it: a query of an address.
+const EXPORTS: [&str; 2] = ["users.exported", "audit.exported"];
+const FILTERS: &str = "filters";
+/// Filters that take words or names.
+const TEXT_FILTERS: [&str; 3] = ["q", "actor", "target"];
+
+/// Whether one of the words that were looked for is the beginning of a name or an address of `user`.
+fn looks_for(filters: &str, user: &User) -> bool {
+    let names = [&user.upn, &user.email, &user.display_name].map(|name| name.to_lowercase());
+    let begins_a_name = |word: &str| {
+        let mut parts = names.iter().flat_map(|name| name.split_whitespace().chain(name.split(['@', '.', '-', ' '])));
+        word.chars().count() > 2 && parts.any(|part| part.starts_with(word))
+    };
+    form_urlencoded::parse(filters.as_bytes()).any(|(filter, text)| {
+        TEXT_FILTERS.contains(&filter.as_ref()) && text.to_lowercase().split_whitespace().any(begins_a_name)
+    })
+}
+
+/// Facts in which events of others may name a person; the database lets no other ones go.
+const MENTIONS: [&str; 6] = [FILTERS, "upn", "login_hint", "email", "display_name", "error_description"];
 
 /// Facts of an event that are a person's own, whatever they say.
 const PERSONAL: [&str; 8] =
@@ -212,8 +240,9 @@ impl Names {
     }
 
     fn forget_in_detail(&self, event: &mut AuditEvent, pseudonym: &str) {
-        let has_changed =
-            event.replace_facts(pseudonym, |_, value| self.texts.iter().any(|name| mentions(value, name)));
+        let has_changed = event.replace_facts(pseudonym, |key, value| {
+            MENTIONS.contains(&key) && self.texts.iter().any(|name| mentions(value, name))
+        });
         if has_changed && event.actor_id.is_none() && event.subject_id.is_none() {
             event.address.clear();
         }

@@ -8,11 +8,10 @@
 //!   stronger sign-in, [`consent`] for another permission.
 //! - [`handlers`] extract, call and respond; [`pages`] are the askama pages, `app` the Leptos ones,
 //!   which ask [`backend`] for data; [`api`] answers programs with an access token.
-//! - [`oidc`] signs people in and [`graph`] asks Microsoft Graph; neither knows axum or Diesel.
-//! - [`user_sync`], [`acts`], [`erasure`], [`provider_logout`], [`tokens`] and [`jobs`] change what [`models`] store
-//!   through [`db`].
+//! - [`entra::oidc`] signs people in and [`entra::graph`] asks Microsoft Graph; neither knows axum or Diesel.
+//! - [`user_sync`], [`acts`], [`erasure`], [`provider_logout`], [`tokens`] and [`jobs`] change what [`store::models`] keep.
 //! - [`audit_log`] is how audit events leave the application.
-//! - [`config`], [`crypto`] and [`clock`] are leaves.
+//! - [`config`] is a leaf.
 #![recursion_limit = "256"]
 
 pub mod accept;

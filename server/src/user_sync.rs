@@ -15,6 +15,7 @@ use store::models::{
     ADMIN, Grant, NewAuditEvent, NewUser, RoleReason, RoleSource, User, changed_from, grant_role, new_id,
     revoke_granted_by, set_app_roles, set_memberships, set_role_reasons,
 };
+use store::rule::guid;
 use store::write_transaction;
 use store::{DbConn, DbError, lock, to_end};
 
@@ -147,7 +148,7 @@ async fn sync_in_txn(state: &AppState, conn: &mut DbConn, input: &SyncInput) -> 
     let resource = if state.oidc.is_entra() { tokens::GRAPH } else { tokens::PROVIDER };
     let tokens = tokens.by_clock_ahead(state.database_clock.ahead());
     tokens::store_grant(conn, &state.config.tokens, &user.id, resource, &tokens, state.clock.now()).await?;
-    audit_sign_in(state, conn, input, known.as_ref(), &user, &settled).await?;
+    audit_sign_in(state, conn, input, known.as_ref(), (&user, &groups), &settled).await?;
     if let Some(known) = &known {
         audit_changes(state, conn, input, &user, changes(known, &user, &groups)).await?;
     }
@@ -394,7 +395,11 @@ fn groups_in_token(state: &AppState, claims: &Claims) -> Option<Groups> {
         return Some(Groups::Told(BTreeSet::new()));
     }
     match claims.groups(&sync.groups_claim) {
-        GroupsClaim::Listed(groups) => Some(Groups::Told(groups.into_iter().filter(|group| is_clean(group)).collect())),
+        GroupsClaim::Listed(groups) => {
+            let groups = groups.into_iter().filter(|group| is_clean(group));
+            // One group has one id, however its GUID is spelled.
+            Some(Groups::Told(groups.map(|group| guid(&group).unwrap_or(group)).collect()))
+        }
         _ if state.graph.is_some() => None,
         GroupsClaim::Overage => Some(Groups::Unreadable("groups.overage")),
         GroupsClaim::Absent if sync.groups_claim_emitted && !claims.is_partial() => Some(Groups::Told(BTreeSet::new())),
@@ -592,12 +597,15 @@ async fn audit_sign_in(
     conn: &mut DbConn,
     input: &SyncInput,
     known: Option<&User>,
-    user: &User,
+    (user, groups): (&User, &GroupChanges),
     settled: &Settled,
 ) -> Result<(), SyncError> {
     let mut detail = Vec::new();
     if known.is_none() {
         detail.push(("first_sign_in", "true".to_owned()));
+        // Later ones record what they change; this one, what it begins with.
+        let begins_with = [("roles", user.roles.clone()), ("groups_added", listed(&groups.added))];
+        detail.extend(begins_with.into_iter().filter(|(_, value)| !value.is_empty()));
     }
     if !input.sign_in.auth_methods.is_empty() {
         detail.push(("methods", clean(&input.sign_in.auth_methods.join(" "))));

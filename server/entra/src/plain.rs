@@ -19,6 +19,12 @@ pub fn plain(text: &str) -> String {
     text.chars().filter(|character| !is_control(*character)).collect()
 }
 
+/// Whether `text` is as [`plain`] leaves it.
+#[must_use]
+pub fn is_plain(text: &str) -> bool {
+    !text.contains(is_control)
+}
+
 /// Every text in `value` without these; names of members stay.
 pub(crate) fn plain_json(value: &mut Value) {
     match value {

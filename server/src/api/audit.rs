@@ -62,7 +62,7 @@ pub async fn list(
 ) -> Result<Json<AuditFeed>, AppError> {
     let Query { after, per_page } = Query::parse(query.as_deref().unwrap_or_default())?;
     let mut conn = state.db.conn().await?;
-    let after = place_of(&mut conn, &after).await?;
+    let after = place_of(&state, &mut conn, &after).await?;
     // One more tells whether there is a next page.
     let wanted = per_page + 1;
     let mut events = AuditEvent::list_in_feed(&mut conn, after, wanted).await?;
@@ -121,17 +121,19 @@ impl Query {
 }
 
 /// A cursor is a place; an event's id stands for the place of the event.
-async fn place_of(conn: &mut Conn, after: &str) -> Result<i64, AppError> {
+async fn place_of(state: &AppState, conn: &mut Conn, after: &str) -> Result<i64, AppError> {
     if !is_id(after) {
         let place = if after.is_empty() { Some(0) } else { after.parse().ok().filter(|place: &i64| *place >= 0) };
         return place
             .ok_or_else(|| AppError::bad_request("The parameter after is neither a cursor nor an event's id."));
     }
     let unknown = || AppError::bad_request("There is no event with this id, or no longer: start again without after.");
-    let place = AuditEvent::find_place(conn, &after.to_ascii_lowercase()).await?.ok_or_else(unknown)?;
-    match place {
-        Some(place) => Ok(place),
-        // Known from elsewhere, and read by nobody here yet: what comes first is before it.
-        None => Ok(AuditEvent::last_place(conn).await?),
+    let id = after.to_ascii_lowercase();
+    loop {
+        if let Some(place) = AuditEvent::find_place(conn, &id).await?.ok_or_else(unknown)? {
+            return Ok(place);
+        }
+        // Known from elsewhere, and read by nobody here yet.
+        place(state, PER_PAGE.1).await?;
     }
 }

@@ -39,7 +39,7 @@ pub enum RuleError {
     #[error("names two tenants; write one tenant ID and / in front, or none")]
     Tenants,
     /// Not fit to be stored or shown.
-    #[error("is longer than 200 characters or holds a control character")]
+    #[error("is longer than 200 characters or holds a character that is not seen")]
     Text,
     /// Nothing that a role can be called.
     #[error("has no valid role; a role is lower-case letters, digits, - and _, such as admin")]
@@ -125,7 +125,7 @@ impl FromStr for Condition {
 
     fn from_str(text: &str) -> Result<Self, RuleError> {
         let text = text.trim();
-        if text.chars().count() > MAX_VALUE || text.chars().any(char::is_control) {
+        if text.chars().count() > MAX_VALUE || text.chars().any(is_invisible) {
             return Err(RuleError::Text);
         }
         let (tenant, rest) = match bound(text) {
@@ -219,6 +219,13 @@ impl fmt::Display for RoleRule {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{}={}", self.condition, self.role)
     }
+}
+
+/// Control characters, and those that end a line or turn the direction of a text (UAX #9, section 2): no name that a
+/// token brings holds one, and a page would show another rule than it is.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// A GUID with dashes, in lower case; `None` for its other spellings and for anything else.
@@ -327,6 +334,8 @@ mod tests {
             ("0a0b0c0d000040008000000000000001=admin", RuleError::Guid),
             (&format!("{{{GROUP_ID}}}=admin"), RuleError::Guid),
             ("Ad\u{7}min=admin", RuleError::Text),
+            ("\u{202e}Admin=admin", RuleError::Text),
+            ("Ad\u{200f}min=admin", RuleError::Text),
             (&format!("{long}=admin"), RuleError::Text),
             ("Admin=", RuleError::Role),
             ("Admin=No Role", RuleError::Role),

@@ -1,14 +1,18 @@
 //! The claims of a person, read from a verified ID token: typed where the server relies on them.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
-use crate::plain::plain_json;
+use crate::plain::{is_plain, plain_json};
 
 /// What the provider says about a person. Every value is from a verified token, and still only
 /// for display and search: who somebody is stands in the identity, never in a name or an address.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Claims {
     raw: Map<String, Value>,
+    /// Claims whose one text was made plain: what it names is not what was sent.
+    altered: BTreeSet<String>,
     /// Whether the rest of the profile was asked for and did not come.
     is_partial: bool,
 }
@@ -26,7 +30,8 @@ pub enum GroupsClaim {
 }
 
 impl Claims {
-    /// The claims with their texts made [`plain`](crate::plain).
+    /// The claims with their texts made [`plain`](crate::plain). In a list, what is not plain goes altogether: lists hold
+    /// names of groups and app roles, and none may become the name of another by being tidied up.
     pub(crate) fn new(raw: Map<String, Value>) -> Self {
         Self::plain(raw, false)
     }
@@ -36,8 +41,15 @@ impl Claims {
     }
 
     fn plain(mut raw: Map<String, Value>, is_partial: bool) -> Self {
-        raw.values_mut().for_each(plain_json);
-        Self { raw, is_partial }
+        let is_altered = |value: &Value| value.as_str().is_some_and(|text| !is_plain(text));
+        let altered = raw.iter().filter(|(_, value)| is_altered(value)).map(|(claim, _)| claim.clone()).collect();
+        for value in raw.values_mut() {
+            if let Value::Array(values) = value {
+                values.retain(|value| !is_altered(value));
+            }
+            plain_json(value);
+        }
+        Self { raw, altered, is_partial }
     }
 
     /// Whether the provider may say more about the person than what is here: the user info endpoint did not answer.
@@ -109,7 +121,7 @@ impl Claims {
     pub fn groups(&self, name: &str) -> GroupsClaim {
         match self.raw.get(name) {
             Some(groups @ (Value::Array(_) | Value::String(_))) if !name.is_empty() => {
-                GroupsClaim::Listed(texts(groups))
+                GroupsClaim::Listed(self.names(name, groups))
             }
             _ if !name.is_empty() && self.has_overage(name) => GroupsClaim::Overage,
             _ => GroupsClaim::Absent,
@@ -126,7 +138,12 @@ impl Claims {
     /// The app roles: a list of texts, or one text.
     #[must_use]
     pub fn roles(&self) -> Vec<String> {
-        self.raw.get("roles").map(texts).unwrap_or_default()
+        self.raw.get("roles").map(|roles| self.names("roles", roles)).unwrap_or_default()
+    }
+
+    /// The names in a list of groups or app roles.
+    fn names(&self, claim: &str, value: &Value) -> Vec<String> {
+        if self.altered.contains(claim) { Vec::new() } else { texts(value) }
     }
 
     /// A claim as text: numbers and booleans are written out; lists and objects are not text.

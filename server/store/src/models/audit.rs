@@ -1,6 +1,6 @@
 //! The audit log: append-only, newest first for people, and in the order of its commits for other systems.
 //!
-//! The database itself refuses to change, replace or delete events (`migrations/*/2026-12-01-000003_audit_log`), but for
+//! The database itself refuses to change, replace or delete events (`migrations/*/2026-12-01-000003_audit_log` and `…-000004_audit_log_holes`), but for
 //! those past their retention, and for the names of people who were erased.
 
 use std::collections::BTreeMap;
@@ -15,6 +15,10 @@ use super::{event_id, first_event_id};
 use crate::committed;
 use crate::schema::{audit_events, audit_horizon, audit_settings};
 use crate::{Backend, DbConn, Prepare, RunQueryDsl, StoredTime, lock};
+
+/// Recorded by the database when `AUDIT_RETENTION` gets shorter. It keeps these events for ten years, so that whoever
+/// deletes what the shorter time no longer protects leaves this behind.
+const RETENTION_LOWERED: &str = "audit.retention_lowered";
 
 /// An event, as stored.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable)]
@@ -239,6 +243,14 @@ impl AuditEvent {
         query.order(audit_events::id).select(Self::as_select()).load(conn).await
     }
 
+    /// All events of one of these kinds.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn list_by_kinds(conn: &mut DbConn, kinds: &[&str]) -> QueryResult<Vec<Self>> {
+        audit_events::table.filter(audit_events::kind.eq_any(kinds)).select(Self::as_select()).load(conn).await
+    }
+
     /// The facts: name and value.
     #[must_use]
     pub fn facts(&self) -> Vec<(String, String)> {
@@ -308,6 +320,7 @@ impl AuditEvent {
         let ids: Vec<String> = audit_events::table
             .filter(audit_events::id.lt(first_event_id(before)))
             .filter(audit_events::at.nullable().lt(horizon))
+            .filter(audit_events::kind.ne(RETENTION_LOWERED))
             .select(audit_events::id)
             .order(audit_events::id)
             .limit(limit)
@@ -375,13 +388,5 @@ impl AuditEvent {
     /// From the database.
     pub async fn find_place(conn: &mut DbConn, id: &str) -> QueryResult<Option<Option<i64>>> {
         audit_events::table.find(id).select(audit_events::seq).first(conn).await.optional()
-    }
-
-    /// The last place that was given.
-    ///
-    /// # Errors
-    /// From the database.
-    pub async fn last_place(conn: &mut DbConn) -> QueryResult<i64> {
-        audit_settings::table.select(audit_settings::last_seq).first(conn).await
     }
 }

@@ -1,13 +1,22 @@
 //! What Microsoft Graph said last about a user, with its age.
 
 use chrono::NaiveDateTime;
-use diesel::dsl::case_when;
+use diesel::dsl::{case_when, sql};
 use diesel::prelude::*;
+use diesel::sql_types::{Binary, Bool};
 
 use crate::schema::graph_cache;
 use crate::{DbConn, Prepare, RunQueryDsl, StoredTime};
 
 pub(super) const PHOTO: &str = "photo";
+const MANAGER: &str = "manager";
+
+/// Whether the bytes that are bound between these two are part of a body.
+#[cfg(feature = "sqlite")]
+const IS_IN_BODY: (&str, &str) = ("instr(body, ", ") > 0");
+/// Whether the bytes that are bound between these two are part of a body.
+#[cfg(feature = "postgres")]
+const IS_IN_BODY: (&str, &str) = ("position(", " IN body) > 0");
 
 /// One part of what Graph knows about a user.
 #[derive(Clone, Debug, Queryable, Selectable, Insertable, AsChangeset)]
@@ -93,6 +102,15 @@ impl GraphCache {
     /// From the database.
     pub async fn delete_by_user(conn: &mut DbConn, user_id: &str) -> QueryResult<usize> {
         diesel::delete(graph_cache::table.filter(graph_cache::user_id.eq(user_id))).execute(conn).await
+    }
+
+    /// Deletes what names this person as the manager of others. They are asked for anew when they are wanted.
+    ///
+    /// # Errors
+    /// From the database.
+    pub async fn delete_where_manager(conn: &mut DbConn, object_id: &str) -> QueryResult<usize> {
+        let names_them = sql::<Bool>(IS_IN_BODY.0).bind::<Binary, _>(object_id.as_bytes().to_vec()).sql(IS_IN_BODY.1);
+        diesel::delete(graph_cache::table.filter(graph_cache::part.eq(MANAGER)).filter(names_them)).execute(conn).await
     }
 
     /// Whether it is told in words: all but the photo.

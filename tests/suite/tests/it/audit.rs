@@ -41,6 +41,17 @@ async fn v_16_3_1_a_sync_records_each_column_from_what_to_what() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_first_sign_in_records_what_somebody_begins_with() {
+    let app = TestApp::start().await;
+    app.sign_in("admin").await;
+    let event = app.db_events("sign_in.succeeded").await.remove(0);
+    let detail: serde_json::Value = serde_json::from_str(&event.detail).expect("JSON");
+    assert_eq!(detail["first_sign_in"], "true");
+    assert_eq!(detail["roles"], "admin");
+    assert_eq!(detail["groups_added"].as_str().map(|ids| ids.split(", ").count()), Some(2), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn filters_narrow_the_log_and_rows_show_everything() {
     let app = TestApp::start().await;
     app.sign_in("member1").await;
@@ -136,11 +147,14 @@ async fn events_older_than_the_retention_are_deleted() {
 async fn the_database_lets_nobody_delete_or_replace_an_event_before_its_time() {
     let app = TestApp::builder().at_database_time().start().await;
     app.sign_in("member1").await;
+    app.sign_in("member1").await;
     let mut conn = app.state.db.conn().await.expect("a connection");
     let mut statements = vec![
         "DELETE FROM audit_events",
         "DELETE FROM audit_settings",
         "UPDATE audit_events SET seq = 0",
+        "UPDATE audit_events SET seq = 9000000000",
+        "UPDATE audit_events SET seq = 7",
         "UPDATE audit_settings SET last_seq = -1",
         "UPDATE audit_events SET address = ''",
         "UPDATE audit_events SET actor_name = 'erased-' || substr(actor_id, 25)",
@@ -166,7 +180,7 @@ async fn the_database_lets_nobody_delete_or_replace_an_event_before_its_time() {
         assert!(refused.contains("audit"), "{statement}: {refused}");
     }
     drop(conn);
-    assert_eq!(app.db_events("sign_in.succeeded").await.len(), 1);
+    assert_eq!(app.db_events("sign_in.succeeded").await.len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -181,6 +195,31 @@ async fn a_shorter_retention_is_itself_an_event() {
     assert_eq!(events.len(), 1, "{events:?}");
     assert_eq!(events[0].detail.replace(": ", ":"), "{\"retention\":\"34560000 s → 2592000 s\"}");
     assert!(uuid::Uuid::parse_str(&events[0].id).is_ok_and(|id| id.get_version_num() == 7), "{events:?}");
+}
+
+/// With plain SQL: the time is made short, the log deleted, and the time put back.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_deletes_the_log_by_a_shorter_retention_leaves_a_trace() {
+    let app = TestApp::builder().days_ago(3).start().await;
+    app.sign_in("member1").await;
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    for statement in [
+        "UPDATE audit_settings SET retention_seconds = 1",
+        "DELETE FROM audit_events WHERE kind = 'sign_in.succeeded'",
+        "UPDATE audit_settings SET retention_seconds = 31536000",
+    ] {
+        diesel::sql_query(statement).execute(&mut conn).await.expect(statement);
+    }
+    drop(conn);
+    let kinds = async || app.db_events("").await.into_iter().map(|event| event.kind).collect::<Vec<_>>();
+    assert_eq!(kinds().await, ["audit.retention_lowered"]);
+    app.advance(500 * 86_400);
+    server::jobs::purge(&app.state).await.expect("purged");
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    let late = diesel::sql_query("DELETE FROM audit_events").execute(&mut conn).await.expect_err("refused");
+    assert!(late.to_string().contains("are kept"), "{late}");
+    drop(conn);
+    assert_eq!(kinds().await, ["audit.retention_lowered"]);
 }
 
 /// All that the feed has after `after`, and where it went on to.
@@ -235,8 +274,16 @@ async fn the_feed_is_complete_in_order_and_resumable() {
     app.sign_in("member1").await;
     let (news, _) = read_on(&app, &after, 10).await;
     assert_eq!(news.len(), 1);
+    app.sign_in("member2").await;
+    app.sign_in("member1").await;
+    let newest = app.db_events("").await.remove(0).id;
+    assert_eq!(
+        read_on(&app, &newest, 10).await.0,
+        Vec::<serde_json::Value>::new(),
+        "read by nobody yet, and past all the same"
+    );
     let (by_id, _) = read_on(&app, &stored[24], 10).await;
-    assert_eq!(by_id.len(), 2, "the id of an event stands for its place");
+    assert_eq!(by_id.len(), 4, "the id of an event stands for its place");
 }
 
 /// Events are made and committed in different orders, by many at once, some in long transactions and some rolled back.

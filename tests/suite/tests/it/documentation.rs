@@ -184,11 +184,12 @@ const FORBIDDEN: [&str; 12] = [
 #[test]
 fn v_11_1_2_v_11_2_1_and_v_11_4_1_the_inventory_of_cryptography_is_complete() {
     let inventory = section("Cryptography: the inventory");
-    let manifest = text("server/Cargo.toml");
-    let dependencies =
-        manifest.split("[dependencies]").nth(1).and_then(|rest| rest.split("\n[").next()).unwrap_or_default();
+    let manifests = ["server/Cargo.toml", "server/entra/Cargo.toml", "server/store/Cargo.toml"].map(text);
+    let dependencies = manifests
+        .iter()
+        .filter_map(|manifest| manifest.split("[dependencies]").nth(1).and_then(|rest| rest.split("\n[").next()));
     let used: BTreeSet<&str> = dependencies
-        .lines()
+        .flat_map(str::lines)
         .filter_map(|line| line.split(['.', ' ', '=']).next())
         .filter(|name| !name.is_empty())
         .collect();

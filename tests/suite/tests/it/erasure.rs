@@ -192,6 +192,58 @@ async fn nobody_erases_themselves_and_the_command_line_erases_anybody() {
     admin.get("/profile").await.assert_status(303);
 }
 
+/// What others were told of them, and looked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_erased_is_nobody_s_manager_and_in_nobody_s_search() {
+    let app = TestApp::start().await;
+    let admin = app.sign_in("admin").await;
+    app.emulator.control().change_persona("member1", |persona| {
+        persona.name = "Victoria Victim".into();
+        persona.upn = "victoria.victim@contoso.example".into();
+    });
+    app.sign_in("member1").await;
+    let report = app.sign_in("member2").await;
+    app.settle().await;
+    report.get("/profile").await.assert_text("Victoria Victim");
+    for query in ["q=victoria.vic", "q=Victoria++Victim", "q=victim&status=active", "actor=Victoria"] {
+        let file = if query.starts_with('q') { "users" } else { "audit" };
+        admin.get(&format!("/admin/{file}.csv?{query}")).await.assert_status(200);
+    }
+    admin.get("/admin/users.csv?q=somebody+else").await.assert_status(200);
+    let user = app.db_user("victoria.victim@contoso.example").await;
+    run(&app, Act::Erase { user_id: user.id.clone() }, By::command_line()).await;
+    let left = stored(&app).await.to_lowercase();
+    assert!(!left.contains("victim") && !left.contains("victoria"));
+    let kept = app.db_events("users.exported").await;
+    assert!(kept.iter().any(|event| event.detail.contains("somebody+else")), "{kept:?}");
+}
+
+/// With plain SQL: one erasure is no licence to change what others did.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erasure_lets_nobody_change_the_facts_of_others() {
+    use store::RunQueryDsl as _;
+
+    let app = TestApp::start().await;
+    app.sign_in("admin").await;
+    let user_id = app.db_user("admin@contoso.example").await.id;
+    app.sign_in("member1").await;
+    run(&app, Act::GrantRole { user_id, role: "staff".into() }, By::command_line()).await;
+    let member = app.db_user(MEMBER).await;
+    run(&app, Act::Erase { user_id: member.id.clone() }, By::command_line()).await;
+    let role = |text: &str| {
+        if cfg!(feature = "postgres") {
+            format!("json_build_object('role', '{text}', 'roles', '{text}')::text")
+        } else {
+            format!("json_object('role', '{text}', 'roles', '{text}')")
+        }
+    };
+    let pseudonym = format!("erased-{}", &member.id[24..]);
+    let statement = format!("UPDATE audit_events SET detail = {} WHERE kind = 'role.granted'", role(&pseudonym));
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    let refused = diesel::sql_query(&statement).execute(&mut conn).await.expect_err("refused");
+    assert!(refused.to_string().contains("never changed"), "{refused}");
+}
+
 /// Two administrators at once, and names that others have as well.
 #[tokio::test(flavor = "multi_thread")]
 async fn one_erasure_is_one_event_and_leaves_the_names_of_others_alone() {

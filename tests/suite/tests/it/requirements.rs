@@ -107,7 +107,7 @@ fn every_test_that_carries_an_id_is_of_a_known_requirement() {
 
 /// The sources of the product with their paths, tests left out.
 pub(crate) fn product() -> impl Iterator<Item = (PathBuf, String)> {
-    let files: Vec<PathBuf> = ["server/src", "app/src"].into_iter().flat_map(sources).collect();
+    let files: Vec<PathBuf> = ["server", "app/src"].into_iter().flat_map(sources).collect();
     assert!(files.len() > 100, "the sources are there");
     let root = root();
     let is_test = move |file: &Path| {

@@ -172,6 +172,41 @@ async fn a_group_that_is_called_like_an_app_role_gives_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_name_becomes_that_of_a_role_by_being_tidied_up() {
+    let app = with_group_rule(&[("API_RATE_LIMIT", "off")]).await;
+    let id = group_id(&app);
+    let program = app.browser();
+    for hidden in ["\u{202e}", "\u{200e}", "\0", "\n", "\u{2028}", "\u{2066}", "\t"] {
+        let odd = |name: &str| [&name[..2], hidden, &name[2..]].concat();
+        for claims in [
+            json!({"roles": [odd("Admin")], "groups": [odd(&id)]}),
+            json!({"roles": [format!("{hidden}Admin")], "groups": [format!("{id}{hidden}")]}),
+            json!({"roles": odd("Admin"), "groups": odd(&id)}),
+        ] {
+            next_token(&app, claims.clone());
+            assert!(!may_administrate(&app.sign_in("member2").await).await, "{claims}");
+            app.emulator.control().edit_access_token(Some(1), TokenEdit::claims(claims.clone()));
+            let token = app.member_token("member2").await;
+            assert_eq!(program.call("/api/v1/users", &token).await.status, 403, "{claims}");
+        }
+    }
+    next_token(&app, json!({"roles": ["Admin"]}));
+    assert!(may_administrate(&app.sign_in("member2").await).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_group_is_one_however_its_id_is_spelled() {
+    let app = with_group_rule(&[]).await;
+    let id = group_id(&app);
+    next_token(&app, json!({"groups": [id, id.to_uppercase()]}));
+    app.sign_in("member1").await;
+    assert_eq!(roles(&app, MEMBER).await, "admin");
+    let user = app.db_user(MEMBER).await;
+    let mut conn = app.state.db.conn().await.expect("a connection");
+    assert_eq!(store::models::Group::list_by_user(&mut conn, &user.id).await.expect("groups").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_rule_of_one_tenant_gives_nothing_to_people_of_another() {
     let home = entra_emulator::DEV_TENANT_ID;
     let group = Group::named("Administrators");
