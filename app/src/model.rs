@@ -69,6 +69,18 @@ pub enum Theme {
     Dark,
 }
 
+impl Theme {
+    /// The value of `data-theme`, which the style sheet looks at, of the form field `theme` and of the cookie.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+}
+
 /// A message after an action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flash {

@@ -19,7 +19,7 @@ pub(crate) fn shell(document: Document) -> AnyView {
     let islands = islands.map(|url| view! { <script type="module" nonce=use_nonce() src=url></script> });
     view! {
         <!DOCTYPE html>
-        <html lang="en" data-theme=theme_name(page.theme)>
+        <html lang="en" data-theme=page.theme.name()>
             <head>
                 <meta charset="utf-8"/>
                 <meta name="viewport" content="width=device-width, initial-scale=1"/>
@@ -36,15 +36,6 @@ pub(crate) fn shell(document: Document) -> AnyView {
         </html>
     }
     .into_any()
-}
-
-/// The value of `data-theme`, which the style sheet looks at, and of the form field `theme`.
-pub(crate) fn theme_name(theme: Theme) -> &'static str {
-    match theme {
-        Theme::System => "system",
-        Theme::Light => "light",
-        Theme::Dark => "dark",
-    }
 }
 
 /// The colour schemes the browser may use before the style sheet is there: no white flash.

@@ -1,69 +1,32 @@
-//! What does the work behind the pages: axum, sign-in, user sync, sessions, tokens and jobs.
+//! The application on axum, which a project edits: signing in, people, their sessions and tokens, and the admin pages.
 //!
-//! A tour, from the outside in:
+//! From the outside in; each room has a tour of its own:
 //!
-//! - [`commands`] is the command line, [`serve`] the process, [`connections`] its listeners, [`state`] what it shares.
-//! - [`router`] lists every route; [`middleware`] is around all of them, [`viewer`] finds out who
-//!   asks, [`access`] has the extractors that say who may, [`step_up`] asks for a fresher or
-//!   stronger sign-in, [`consent`] for another permission.
-//! - [`handlers`] extract, call and respond; [`pages`] are the askama pages, `app` the Leptos ones,
-//!   which ask [`backend`] for data; [`api`] answers programs with an access token.
-//! - [`entra::oidc`] signs people in and [`entra::graph`] asks Microsoft Graph; neither knows axum or Diesel.
-//! - [`user_sync`], [`acts`], [`erasure`], [`provider_logout`], [`tokens`] and [`jobs`] change what [`store::models`] keep.
-//! - [`audit_log`] is how audit events leave the application.
-//! - [`config`] is a leaf.
+//! - [`cli`] is the command line, [`serve`] the process, [`router`] lists every route, [`paths`] those that several know.
+//! - [`web`], [`sign_in`], [`admin`] and [`api`] answer requests.
+//! - [`session`], [`people`], [`tokens`], [`directory_sync`], [`jobs`] and [`diagnostics`] do the work.
+//! - [`state`] is what all of them share, [`error`] what a request fails with, [`observe`] what operators see, [`config`]
+//!   what the settings say.
+//!
+//! Below are three libraries that know nothing of each other: [`entra`] speaks to Entra ID and Microsoft Graph, [`store`]
+//! to the database, [`app`] has the pages.
 #![recursion_limit = "256"]
 
-pub mod accept;
-pub mod access;
-pub mod acts;
+pub mod admin;
 pub mod api;
-pub mod assets;
-pub mod audit_log;
-pub mod backend;
-pub mod commands;
+pub mod cli;
 pub mod config;
-pub mod connections;
-pub mod consent;
-pub mod cookies;
-pub mod counts;
-pub mod csv_export;
-pub mod defaults;
-#[cfg(all(feature = "dev-entra", debug_assertions))]
-pub mod dev;
-pub mod device;
+pub mod diagnostics;
 pub mod directory_sync;
-pub mod doctor;
-pub mod entra_setup;
-pub mod erasure;
 pub mod error;
-pub mod examination;
-pub(crate) mod failpoint;
-pub mod graph_sync;
-pub mod handlers;
-pub mod healthcheck;
-pub mod hooks;
 pub mod jobs;
-#[cfg(debug_assertions)]
-pub mod live_reload;
-pub mod metrics;
-pub mod middleware;
-pub mod pages;
-pub mod panics;
-pub mod provider_logout;
-pub mod role_mappings;
+pub mod observe;
+pub mod paths;
+pub mod people;
 pub mod router;
-pub mod row_budget;
 pub mod serve;
-pub mod session_store;
-pub mod sign_in_fields;
+pub mod session;
+pub mod sign_in;
 pub mod state;
-pub mod step_up;
-pub mod telemetry;
 pub mod tokens;
-pub mod transaction_cookie;
-pub mod user_data;
-pub mod user_graph;
-pub mod user_list;
-pub mod user_sync;
-pub mod viewer;
+pub mod web;

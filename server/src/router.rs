@@ -4,18 +4,24 @@ use axum::Router;
 use cookie::SameSite;
 use tower_sessions::{Expiry, SessionManagerLayer};
 
-use crate::access::{Admin, Everyone, Group, RouteInfo, Routes, SignedIn};
+use crate::admin::{actions, bulk, directory_sync, export, mappings, suggestions};
+use crate::api;
 use crate::config::ProviderKind;
+use crate::diagnostics::readiness;
 use crate::error::AppError;
-use crate::handlers::{admin, auth, csp_reports, export, health, pages, profile, sign_out, suggestions, theme};
-#[cfg(debug_assertions)]
-use crate::live_reload;
-use crate::middleware::security_headers::REPORTS;
-use crate::middleware::{self, FurtherOrigins, StackSettings, session_cookie};
-use crate::session_store::DieselStore;
+use crate::paths::{CALLBACK, SIGNED_OUT};
+use crate::session::access::{Admin, Everyone, SignedIn};
+use crate::session::store::DieselStore;
+use crate::session::{current_user, session_cookie};
+use crate::sign_in::{callback, sign_out};
 use crate::state::AppState;
-use crate::viewer;
-use crate::{api, assets};
+use crate::web::assets;
+use crate::web::group::{Group, RouteInfo, Routes};
+#[cfg(debug_assertions)]
+use crate::web::live_reload;
+use crate::web::middleware::security_headers::REPORTS;
+use crate::web::middleware::{self, FurtherOrigins, StackSettings};
+use crate::web::{app_pages, csp_reports, profile, theme};
 
 /// The application as a service: routes, sessions, and what is around every response.
 pub fn build(state: AppState) -> Router {
@@ -41,17 +47,17 @@ pub fn with_session(state: &AppState) -> Routes {
         .merge(administrators(state))
         .merge(sensitive_acts(state))
         // The pages: app/src/routes.rs lists them.
-        .merge(pages::routes(state))
+        .merge(app_pages::routes(state))
 }
 
 fn everyone(state: &AppState) -> Routes {
     Group::<Everyone>::new()
-        .get("/auth/sign-in", auth::sign_in_page)
-        .post("/auth/sign-in", auth::begin)
-        .get(auth::CALLBACK_PATH, auth::callback_query)
-        .post(auth::CALLBACK_PATH, auth::callback_form)
+        .get("/auth/sign-in", callback::sign_in_page)
+        .post("/auth/sign-in", callback::begin)
+        .get(CALLBACK, callback::callback_query)
+        .post(CALLBACK, callback::callback_form)
         .post("/auth/sign-out", sign_out::sign_out)
-        .get(sign_out::SIGNED_OUT_PATH, sign_out::signed_out_page)
+        .get(SIGNED_OUT, sign_out::signed_out_page)
         .get("/auth/front-channel-logout", sign_out::front_channel_logout)
         .post("/auth/back-channel-logout", sign_out::back_channel_logout)
         .post("/theme", theme::choose)
@@ -73,12 +79,12 @@ fn administrators(state: &AppState) -> Routes {
         .get("/admin/users.csv", export::users)
         .get("/admin/audit.csv", export::audit)
         .get("/admin/users/suggestions", suggestions::users)
-        .post("/admin/users/{id}/enable", admin::enable_user)
-        .post("/admin/users/{id}/sign-out", admin::sign_out_user)
-        .post("/admin/sessions/{id}/end", admin::end_session)
-        .post("/admin/grants/{id}/refresh", admin::refresh_now)
-        .post("/admin/grants/{id}/forget", admin::forget_grant)
-        .post("/admin/health/examine", admin::examine_now)
+        .post("/admin/users/{id}/enable", actions::enable_user)
+        .post("/admin/users/{id}/sign-out", actions::sign_out_user)
+        .post("/admin/sessions/{id}/end", actions::end_session)
+        .post("/admin/grants/{id}/refresh", actions::refresh_now)
+        .post("/admin/grants/{id}/forget", actions::forget_grant)
+        .post("/admin/health/examine", actions::examine_now)
         .guarded(state)
 }
 
@@ -86,18 +92,18 @@ fn administrators(state: &AppState) -> Routes {
 /// question again that the sign-in interrupted.
 fn sensitive_acts(state: &AppState) -> Routes {
     Group::<Admin>::new()
-        .get("/admin/users/{id}/disable", admin::disable_user)
-        .post("/admin/users/{id}/disable", admin::disable_user)
-        .get("/admin/users/{id}/delete", admin::erase_user)
-        .post("/admin/users/{id}/delete", admin::erase_user)
-        .get("/admin/users/{id}/roles", admin::change_role)
-        .post("/admin/users/{id}/roles", admin::change_role)
-        .get("/admin/groups/mappings", admin::change_mapping)
-        .post("/admin/groups/mappings", admin::change_mapping)
-        .get("/admin/health/directory-sync", admin::allow_directory_sync)
-        .post("/admin/health/directory-sync", admin::allow_directory_sync)
-        .get("/admin/users/bulk", admin::act_on_many)
-        .post("/admin/users/bulk", admin::act_on_many)
+        .get("/admin/users/{id}/disable", actions::disable_user)
+        .post("/admin/users/{id}/disable", actions::disable_user)
+        .get("/admin/users/{id}/delete", actions::erase_user)
+        .post("/admin/users/{id}/delete", actions::erase_user)
+        .get("/admin/users/{id}/roles", actions::change_role)
+        .post("/admin/users/{id}/roles", actions::change_role)
+        .get("/admin/groups/mappings", mappings::change_mapping)
+        .post("/admin/groups/mappings", mappings::change_mapping)
+        .get("/admin/health/directory-sync", directory_sync::allow_directory_sync)
+        .post("/admin/health/directory-sync", directory_sync::allow_directory_sync)
+        .get("/admin/users/bulk", bulk::act_on_many)
+        .post("/admin/users/bulk", bulk::act_on_many)
         .step_up(state, (&state.config.admin_acts).into())
         .guarded(state)
 }
@@ -105,8 +111,8 @@ fn sensitive_acts(state: &AppState) -> Routes {
 fn without_session(state: &AppState) -> Routes {
     Group::<Everyone>::new()
         .post(REPORTS, csp_reports::receive)
-        .get("/healthz", health::live)
-        .get("/readyz", health::ready)
+        .get("/healthz", readiness::live)
+        .get("/readyz", readiness::ready)
         .get("/assets/{file}", assets::serve)
         .get("/favicon.ico", assets::favicon)
         .guarded(state)
@@ -118,7 +124,7 @@ pub fn around(state: &AppState, with_session: Router<AppState>, without_session:
     let routes = with_session
         // Spelled out, so that no router that is merged later brings one to which nobody has to sign in.
         .fallback(async || AppError::NotFound)
-        .layer(axum::middleware::from_fn_with_state(state.clone(), viewer::authenticate))
+        .layer(axum::middleware::from_fn_with_state(state.clone(), current_user::authenticate))
         .layer(session_layer(state))
         .merge(without_session);
     middleware::apply(routes.with_state(state.clone()), &stack_settings(state))

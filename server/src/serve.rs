@@ -3,24 +3,23 @@
 use std::time::Duration;
 
 use entra::clock::Clock;
+use store::models::AuditEvent;
 use tokio::net::TcpListener;
 
-use crate::acts::ActError;
 use crate::config::build::Build;
 use crate::config::dotenv::Environment;
 use crate::config::problems::Problems;
 use crate::config::settings::Settings;
-use store::models::AuditEvent;
+use crate::people::actor::ActError;
+use crate::web::monitoring;
 #[cfg(debug_assertions)]
 use store::{DbError, migrate};
 
 use crate::config::{Config, Problem};
-use crate::connections::{self, Limits};
-use crate::jobs;
-use crate::metrics;
-use crate::role_mappings;
-use crate::router;
+use crate::people::role_mappings;
 use crate::state::{AppState, BuildError};
+use crate::web::connections::{self, Limits};
+use crate::{jobs, router};
 
 /// How long a start waits for a database that does not answer yet.
 const DATABASE_TRIES: u32 = 30;
@@ -127,7 +126,7 @@ pub async fn serve(state: AppState, dev: Option<DevSignIn>) -> Result<(), ServeE
     let listener = TcpListener::bind(address).await.map_err(io)?;
     if let Some(address) = state.config.metrics_addr {
         let io = |source| ServeError::Io { what: format!("listening on {address} (METRICS_ADDR)"), source };
-        metrics::listen(&state, address).await.map_err(io)?;
+        monitoring::listen(&state, address).await.map_err(io)?;
     }
     jobs::start(&state);
     announce(&state, dev.as_ref());

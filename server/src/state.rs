@@ -16,17 +16,15 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::api::on_behalf_of::OnBehalfOf;
-use crate::audit_log;
 use crate::config::Config;
-use crate::counts::CountCache;
-use crate::examination::Examinations;
-use crate::hooks::{self, SyncHooks};
-use crate::jobs::JobBoard;
-use crate::row_budget::RowBudgets;
-use crate::telemetry;
+use crate::diagnostics::findings::Examinations;
+use crate::jobs::board::JobBoard;
+use crate::observe::row_budget::RowBudgets;
+use crate::observe::{audit_log, telemetry};
+use crate::people::counts::CountCache;
+use crate::people::hooks::{self, SyncHooks};
+use crate::people::refusal::Refusal;
 use crate::tokens::TenantPacing;
-use crate::user_sync::Refusal;
 
 /// How many people's profiles and groups are asked for at once after refreshes.
 const PROFILE_TURNS: usize = 8;
@@ -53,13 +51,11 @@ pub struct App {
     pub pacing: TenantPacing,
     /// Turns of those whose news of a refresh take further calls.
     pub profile_turns: Semaphore,
-    /// Tokens of Graph's on behalf of callers of the API.
-    pub on_behalf_of: OnBehalfOf,
     /// How many rows of the audit log strangers may cause.
     pub row_budgets: RowBudgets,
     /// How the background jobs fare, and the way to wake them.
     pub jobs: JobBoard,
-    /// What the checks of [`crate::doctor`] found last.
+    /// What the checks of [`crate::diagnostics::doctor`] found last.
     pub examinations: Examinations,
     /// Background work that a shutdown waits for.
     pub tasks: TaskTracker,
@@ -135,7 +131,6 @@ impl AppState {
             database_clock: DatabaseClock::default(),
             pacing: TenantPacing::default(),
             profile_turns: Semaphore::new(PROFILE_TURNS),
-            on_behalf_of: OnBehalfOf::default(),
             row_budgets: RowBudgets::default(),
             jobs: JobBoard::default(),
             examinations: Examinations::default(),

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory as _;
-use server::commands::Cli;
+use server::cli::Cli;
 use server::config::settings::definitions;
 
 /// Names of the environment that are not settings of this application.

@@ -8,7 +8,6 @@ use crate::components::avatar;
 use crate::components::form::CsrfField;
 use crate::components::icon::{self, icon};
 use crate::model::{PageContext, Theme, Viewer};
-use crate::shell::theme_name;
 
 /// Product name, navigation, and the person or the way to sign in.
 #[component]
@@ -130,7 +129,7 @@ pub fn Footer() -> impl IntoView {
 fn theme_switch(page: &PageContext) -> impl IntoView + use<> {
     let buttons = [(Theme::System, "System"), (Theme::Light, "Light"), (Theme::Dark, "Dark")].map(|(theme, words)| {
         let pressed = if theme == page.theme { "true" } else { "false" };
-        view! { <button type="submit" name="theme" value=theme_name(theme) aria-pressed=pressed>{words}</button> }
+        view! { <button type="submit" name="theme" value=theme.name() aria-pressed=pressed>{words}</button> }
     });
     view! {
         <form method="post" action="/theme">

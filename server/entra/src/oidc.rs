@@ -63,6 +63,7 @@ use self::credential::Credential;
 use self::id_token::Verifier;
 use self::keys::KeySource;
 use self::metadata::{Metadata, MetadataSource};
+use self::on_behalf_of::Exchanges;
 use self::token_endpoint::TokenFailure;
 use self::transport::Transport;
 use crate::clock::Clock;
@@ -86,6 +87,7 @@ struct Inner {
     credential: Credential,
     token_endpoint: Mutex<SourceStatus>,
     app_tokens: AppTokens,
+    exchanges: Exchanges,
 }
 
 impl OidcClient {
@@ -110,6 +112,7 @@ impl OidcClient {
             clock,
             token_endpoint: Mutex::default(),
             app_tokens: AppTokens::default(),
+            exchanges: Exchanges::default(),
         };
         Self { inner: Arc::new(inner) }
     }

@@ -7,16 +7,15 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use serde::Serialize;
 use store::models::{AuditEvent, is_id};
-use store::write_transaction;
-use store::{Conn, DbError, to_end};
+use store::{Conn, DbError, to_end, write_transaction};
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
 use super::caller::AuditReader;
-use crate::audit_log::AuditRecord;
 use crate::error::AppError;
-use crate::middleware::error_page::Problem;
+use crate::observe::audit_log::AuditRecord;
 use crate::state::AppState;
+use crate::web::middleware::error_page::Problem;
 
 /// Events of a page, and at most.
 const PER_PAGE: (i64, i64) = (200, 1000);

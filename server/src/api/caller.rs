@@ -14,15 +14,16 @@ use secrecy::SecretString;
 use store::DbConn;
 use store::models::{ADMIN, RoleReason, RoleSource, User, UserRole};
 
-use super::challenge::{Challenge, Fault};
-use crate::access::Guard;
 use crate::config::{ApiConfig, IdentityKey, ProviderKind, Tenant};
 use crate::error::AppError;
-use crate::middleware::rate_limit::{Limiter, client};
-use crate::middleware::request_id::Actor;
-use crate::role_mappings::{self, Told};
+use crate::error::challenge::{Challenge, Fault};
+use crate::observe::request_id::Actor;
+use crate::people::refusal::Refusal;
+use crate::people::role_mappings::{self, Told};
+use crate::people::sync::folded;
+use crate::session::access::Guard;
 use crate::state::AppState;
-use crate::user_sync::{Refusal, folded};
+use crate::web::middleware::rate_limit::{Limiter, client};
 
 /// The app role that lets a program read the users, to be defined in the app registration.
 pub const READ_USERS: &str = "Users.Read.All";

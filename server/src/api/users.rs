@@ -8,16 +8,16 @@ use axum::response::{IntoResponse as _, Response};
 use entra::graph::Manager;
 use serde::Serialize;
 use store::models::User;
+use store::rfc3339;
 use url::form_urlencoded;
 use utoipa::ToSchema;
 
 use super::caller::{Person, Presented, UserReader};
 use super::on_behalf_of;
 use crate::error::AppError;
-use crate::graph_sync::rfc3339;
-use crate::middleware::error_page::Problem;
+use crate::people::user_list::UserList;
 use crate::state::AppState;
-use crate::user_list::UserList;
+use crate::web::middleware::error_page::Problem;
 
 /// A user, as synced at the last sign-in.
 #[derive(Debug, Serialize, ToSchema)]

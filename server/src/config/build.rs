@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::defaults::{API, GRAPH, TENANCY, Tenancy};
 use super::settings::Settings;
 
 /// Facts about the running build, which tests choose for themselves.
@@ -30,9 +31,9 @@ impl Build {
         Self {
             database: Database::COMPILED,
             dev: cfg!(debug_assertions) && (emulator_started || settings.name_no_provider()),
-            graph: crate::defaults::GRAPH,
-            api: crate::defaults::API,
-            tenancy: crate::defaults::TENANCY,
+            graph: GRAPH,
+            api: API,
+            tenancy: TENANCY,
             dev_keys: PathBuf::from("data/dev-keys"),
         }
     }
@@ -50,13 +51,4 @@ pub enum Database {
 impl Database {
     /// The one that this build holds.
     pub const COMPILED: Self = if cfg!(feature = "sqlite") { Self::Sqlite } else { Self::Postgres };
-}
-
-/// Whose users may sign in by default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tenancy {
-    /// Those of one tenant, which `ENTRA_TENANT_ID` names.
-    Single,
-    /// Those of the tenants in `ENTRA_ALLOWED_TENANTS`; `ENTRA_TENANT_ID` is then `organizations` by default.
-    Multi,
 }

@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::PathBuf;
 
+use entra::config::ClientCredential;
 use ring::signature::{KeyPair as _, RsaKeyPair};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use super::ClientCredential;
 use super::parse::Parsed;
 use super::reader::Reader;
 

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use entra::http::is_loopback;
+use store::config::{DatabaseConfig, RedactedUrl, SslMode};
 use url::Url;
 
 use super::build::Database;
 use super::parse::Parsed;
-use super::{DatabaseConfig, RedactedUrl, SslMode};
 
 const SQLITE_DEFAULT: &str = "sqlite://data/app.db";
 

@@ -9,9 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use entra::crypto::KeyRing;
 use ipnet::IpNet;
 pub(super) use store::rule::guid;
+use store::rule::{RoleRule, RuleError};
 use zeroize::Zeroizing;
 
-use super::{BooleanColumn, RateLimit, RoleRule, RuleError, TextColumn};
+use super::types::{BooleanColumn, RateLimit, TextColumn};
 
 /// A value, or what is wrong with the text and what to write instead.
 pub(super) type Parsed<T> = Result<T, String>;

@@ -1,11 +1,14 @@
 //! Who signs people in: Entra ID, or any other OpenID Provider.
 
+use entra::config::{IdentityKey, ProviderConfig, ProviderKind, ResponseMode, Tenant};
 use entra::http::is_loopback;
 
-use super::build::{Build, Tenancy};
+use super::build::Build;
+use super::defaults::Tenancy;
 use super::parse::{self, Parsed, SECOND};
 use super::reader::Reader;
-use super::{Accounts, IdentityKey, ProviderConfig, ProviderKind, ResponseMode, Tenant, credential, urls};
+use super::types::Accounts;
+use super::{credential, urls};
 
 const ISSUER: &str = "OIDC_ISSUER";
 const TENANT: &str = "ENTRA_TENANT_ID";

@@ -8,10 +8,12 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args as _, Command};
+use entra::crypto::KeyRing;
 use ring::signature::{KeyPair as _, RsaKeyPair};
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use secrecy::ExposeSecret as _;
+use url::Url;
 
 use super::reference::{env_example, settings_reference};
 use super::settings::definitions;

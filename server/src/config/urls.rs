@@ -3,11 +3,9 @@
 use entra::http::is_loopback;
 use url::{Host, Url};
 
-use super::PublicUrl;
 use super::parse::Parsed;
-
-/// Path of the redirect URI below `PUBLIC_URL`.
-pub(super) const CALLBACK: &str = "/auth/callback";
+use super::types::PublicUrl;
+use crate::paths::CALLBACK;
 
 /// An absolute URL that may be called or served: no user information, no query, no fragment.
 pub(super) fn web_url(text: &str) -> Parsed<Url> {

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use entra::config::HttpConfig;
 use entra::crypto::KeyRing;
+use store::config::DatabaseConfig;
 
 use super::build::Build;
 use super::dotenv::Environment;
@@ -11,11 +13,12 @@ use super::parse::{self, DAY, MINUTE, SECOND};
 use super::problems::{Problem, Problems};
 use super::reader::Reader;
 use super::settings::Settings;
-use super::{
-    AdminActsConfig, ApiConfig, Config, DatabaseConfig, HttpConfig, OnGrantRevoked, PublicUrl, RateLimit,
-    RegistrationConfig, SessionConfig, SyncConfig, TokenConfig, credential, database, dev_keys,
-    is_behind_unnamed_proxy, names, provider, urls,
+use super::types::{
+    AdminActsConfig, ApiConfig, Config, OnGrantRevoked, PublicUrl, RateLimit, RegistrationConfig, SessionConfig,
+    SyncConfig, TokenConfig, is_behind_unnamed_proxy,
 };
+use super::{credential, database, dev_keys, names, provider, urls};
+use crate::paths::CALLBACK;
 
 const KEYS: &str = "TOKEN_ENCRYPTION_KEYS";
 const KEYS_FILE: &str = "TOKEN_ENCRYPTION_KEYS_FILE";
@@ -357,8 +360,7 @@ fn exposes_database(reader: &mut Reader<'_>, build: &Build) -> Option<Problem> {
 fn set_up_advice(settings: &Settings) -> Option<String> {
     let reader = Reader::new(settings, Vec::new());
     let public_url = reader.text("PUBLIC_URL").and_then(|text| urls::public_url(&text).ok());
-    let redirect_uri =
-        public_url.map_or_else(|| format!("PUBLIC_URL{}", urls::CALLBACK), |url| url.with_path(urls::CALLBACK));
+    let redirect_uri = public_url.map_or_else(|| format!("PUBLIC_URL{}", CALLBACK), |url| url.with_path(CALLBACK));
     settings.name_no_provider().then(|| {
         format!(
             "To let people sign in with Microsoft Entra ID:\n\

@@ -3,16 +3,15 @@
 use std::ops::AddAssign;
 
 use entra::graph::DirectoryUser;
-use store::models::{ADMIN, DirectorySync, NewAuditEvent, User};
-use store::write_transaction;
-use store::{DbConn, DbError, lock, to_end};
+use store::models::{ADMIN, DirectorySync, GroupChanges, NewAuditEvent, User};
+use store::{DbConn, DbError, lock, to_end, write_transaction};
 
-use super::event;
+use super::outcome::{RoundError, event};
 use super::round::News;
-use crate::acts::shut_out;
 use crate::config::{SyncConfig, TextColumn};
+use crate::people::actor::shut_out;
+use crate::people::sync::{changes, clean};
 use crate::state::AppState;
-use crate::user_sync::{GroupChanges, changes, clean};
 
 /// What was written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -83,7 +82,7 @@ pub(super) async fn write(
     state: &AppState,
     sync: &DirectorySync,
     news: Vec<(String, News)>,
-) -> Result<Done, super::RoundError> {
+) -> Result<Done, RoundError> {
     let (state, sync) = (state.clone(), sync.clone());
     to_end(async move {
         let mut conn = state.db.conn().await?;
@@ -91,7 +90,7 @@ pub(super) async fn write(
             lock::role_rules(conn).await?;
             let mut done = Done::default();
             if !sync.is_leased(conn).await? {
-                return Err(super::RoundError::Lost);
+                return Err(RoundError::Lost);
             }
             for (user_id, News { told, .. }) in &news {
                 done += write_one(&state, conn, user_id, told).await?;

@@ -2,6 +2,8 @@
 
 use store::models::{DirectorySync, NewAuditEvent};
 
+use super::outcome;
+
 /// So few may always be disabled: in a small application each person is many percent.
 const HANDFUL: i64 = 5;
 
@@ -22,7 +24,7 @@ pub(super) fn event(sync: &DirectorySync, held: i64, held_of: i64) -> NewAuditEv
         ("would_disable", held.to_string()),
         ("of_active_users", held_of.to_string()),
     ];
-    super::event("directory.held", detail)
+    outcome::event("directory.held", detail)
 }
 
 #[cfg(test)]

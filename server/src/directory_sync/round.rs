@@ -7,7 +7,8 @@ use entra::graph::{DeltaPage, DeltaPosition, DirectoryUser, GraphClient, GraphEr
 use store::models::{DirectorySync, DirectorySyncOutcome, User};
 use uuid::Uuid;
 
-use super::{RoundError, apply, guard, lease_end};
+use super::outcome::{RoundError, lease_end};
+use super::{apply, guard};
 use crate::state::AppState;
 
 /// Known users read at a time when a whole round is compared with them.

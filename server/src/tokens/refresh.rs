@@ -9,15 +9,15 @@ use std::time::Duration;
 use entra::oidc::{RefreshError, RefreshRequest, Renewed, TokenSet};
 use futures_util::StreamExt as _;
 use store::models::{Grant, GrantFailure, NewAuditEvent, RefreshedGrant, SessionRecord, User};
-use store::write_transaction;
-use store::{DbError, to_end};
+use store::{DbError, to_end, write_transaction};
 
 use super::{GRAPH, PROVIDER, VaultError, due_at, micros, open, resources, seal, shuffle, spread};
 use crate::config::OnGrantRevoked;
-use crate::consent::page_scopes_of;
+use crate::observe::metrics;
+use crate::people::sync::{self, Refreshed};
+use crate::sign_in::consent::page_scopes_of;
 use crate::state::AppState;
-use crate::user_sync::{self, Refreshed};
-use crate::{failpoint, metrics};
+use crate::tokens::failpoint;
 
 /// Grants taken at a time, and calls under way at once.
 const BATCH: i64 = 200;
@@ -94,7 +94,7 @@ async fn refresh_in_turn(state: &AppState, grant: Grant, user: User) -> RefreshO
     let id = grant.id.clone();
     match leased_refresh(state, grant, user).await {
         Ok(outcome) => {
-            metrics::refresh(outcome);
+            metrics::refresh(outcome.name());
             outcome
         }
         Err(error) => {
@@ -119,7 +119,7 @@ pub async fn refresh_grant(state: &AppState, grant: Grant) -> Result<RefreshOutc
         return Ok(RefreshOutcome::Retrying);
     }
     let outcome = leased_refresh(state, grant, user).await;
-    outcome.inspect(|outcome| metrics::refresh(*outcome))
+    outcome.inspect(|outcome| metrics::refresh(outcome.name()))
 }
 
 /// Takes the lease; `None` when somebody else has it.
@@ -210,7 +210,7 @@ async fn succeeded(state: &AppState, grant: Grant, renewed: Renewed) -> Result<R
         let TokenSet { scopes, access_token, .. } = tokens;
         // Writing the result has raised the version once more.
         let version = version + 1;
-        user_sync::after_refresh(state, Refreshed { user_id, grant_id, version, claims, scopes, access_token }).await;
+        sync::after_refresh(state, Refreshed { user_id, grant_id, version, claims, scopes, access_token }).await;
     }
     Ok(RefreshOutcome::Refreshed)
 }

@@ -10,15 +10,14 @@ use std::time::Duration;
 use entra::oidc::{Claims, RefreshError, RefreshRequest, TokenSet};
 use secrecy::SecretString;
 use store::models::{Grant, GrantFailure, NewGrant, User, new_id};
-use store::write_transaction;
-use store::{DbError, to_end};
+use store::{DbError, to_end, write_transaction};
 
 use super::refresh::{self, RefreshOutcome, leased, released};
 use super::{GRAPH, due_at, micros, open, seal};
 use crate::config::IdentityKey;
+use crate::people::sync::{self, Refreshed};
 use crate::state::AppState;
 use crate::tokens::VaultError;
-use crate::user_sync::{self, Refreshed};
 
 /// A token that ends within this time is renewed before it is given out.
 const MARGIN: chrono::Duration = chrono::Duration::seconds(60);
@@ -157,7 +156,7 @@ async fn renew(
                 let news = news(&state, &main, &current, renewed.claims);
                 let kept = keep(&state, main, now_stored, &current, renewed.tokens, (&resource, &scopes)).await?;
                 if let Some(news) = news {
-                    user_sync::after_refresh(&state, news).await;
+                    sync::after_refresh(&state, news).await;
                 }
                 Ok(kept)
             }

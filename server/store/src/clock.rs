@@ -49,3 +49,9 @@ impl DatabaseClock {
         Ok(())
     }
 }
+
+/// A time in RFC 3339, to the second.
+#[must_use]
+pub fn rfc3339(at: NaiveDateTime) -> String {
+    at.and_utc().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}

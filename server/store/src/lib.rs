@@ -32,7 +32,7 @@ mod stored_time;
 
 use std::future::Future;
 
-pub use clock::DatabaseClock;
+pub use clock::{DatabaseClock, rfc3339};
 pub use committed::{on_audit_event, told_after_commit};
 pub use pool::{Conn, Database, WAIT};
 pub use prepared::{Prepare, Prepared};

@@ -29,7 +29,7 @@ pub use cursor::Cursor;
 pub use directory_sync::{DirectorySync, SyncOutcome as DirectorySyncOutcome};
 pub use grant::{Grant, GrantFailure, GrantFilter, NewGrant, RefreshedGrant};
 pub use graph_cache::GraphCache;
-pub use group::{Group, delete_memberships, set_memberships};
+pub use group::{Group, GroupChanges, delete_memberships, set_memberships};
 pub use role::{
     ADMIN, RoleSource, UserRole, forget_granter, grant_role, list_granted_by, revoke_granted_by, revoke_role,
     set_provider_role_of_many, set_provider_roles,

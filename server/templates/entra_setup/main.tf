@@ -18,7 +18,7 @@ data "azuread_service_principal" "graph" {
 }
 
 resource "azuread_application" "app" {
-  display_name            = {{ crate::entra_setup::hcl(r.title) }}
+  display_name            = {{ crate::cli::entra_setup::hcl(r.title) }}
   sign_in_audience        = "{{ r.audience() }}"
   group_membership_claims = ["SecurityGroup"]
 

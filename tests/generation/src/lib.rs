@@ -37,7 +37,7 @@ pub const LEFT_OUT: [&str; 7] = [
 
 /// The only files that answers change.
 pub const ANSWERED: [&str; 5] =
-    ["README.md", "app/src/brand.rs", "server/Cargo.toml", "server/src/defaults.rs", "tests/suite/Cargo.toml"];
+    ["README.md", "app/src/brand.rs", "server/Cargo.toml", "server/src/config/defaults.rs", "tests/suite/Cargo.toml"];
 
 /// The file that records the answers: the only one that a generated project has beyond the repository's.
 pub const RECORD: &str = ".template-answers.toml";

@@ -134,7 +134,7 @@ fn cargo(folder: &Path, arguments: &[&str]) -> bool {
 #[test]
 fn every_combination_has_its_defaults() {
     for (answers, tree) in &MATRIX.projects {
-        let text = text_of(tree, "server/src/defaults.rs").unwrap();
+        let text = text_of(tree, "server/src/config/defaults.rs").unwrap();
         let tenancy = if answer(answers, "tenancy") == "single" { "Single" } else { "Multi" };
         for line in [
             format!("pub const GRAPH: bool = {};", answer(answers, "graph")),
@@ -150,7 +150,7 @@ fn every_combination_has_its_defaults() {
 fn default_answers_write_the_rust_files_as_the_repository_has_them() {
     let template = template();
     let project = Project::generate(&template, &Answers::new("entra-starter"));
-    for path in ["app/src/brand.rs", "server/src/defaults.rs"] {
+    for path in ["app/src/brand.rs", "server/src/config/defaults.rs"] {
         assert_eq!(project.text(path), template.text(path).unwrap(), "{path}");
     }
 }

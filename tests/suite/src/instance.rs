@@ -43,7 +43,7 @@ pub fn serve_if_instance() -> bool {
     };
     let started_at = DateTime::parse_from_rfc3339(&started_at).expect("a time");
     let clock = Clock::wrong(started_at.to_utc() - Clock::system().now());
-    let _telemetry = server::telemetry::start();
+    let _telemetry = server::observe::telemetry::start();
     let settings: BTreeMap<String, String> = std::env::vars().collect();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
     let served = runtime.block_on(async {

@@ -10,12 +10,13 @@ use entra::clock::Clock;
 use entra_emulator::{DEV_TENANT_ID, Emulator, Options, Persona, Tenant as EmulatedTenant};
 use futures_util::future::{join, join_all};
 use server::config::Config;
-use server::config::build::{Build, Database, Tenancy};
+use server::config::Tenancy;
+use server::config::build::{Build, Database};
 use server::config::dotenv::Environment;
 use server::config::settings::Settings;
-use server::connections::{self, Limits};
-use server::hooks::SyncHooks;
+use server::people::hooks::SyncHooks;
 use server::state::AppState;
+use server::web::connections::{self, Limits};
 use store::models::{AuditEvent, AuditFilter, Grant, User};
 use store::{Conn, DbError, migrate};
 use tokio::net::TcpListener;
@@ -191,11 +192,11 @@ impl TestAppBuilder {
         settings.extend(self.settings);
         settings.retain(|_, value| !value.is_empty());
         let origin = settings["PUBLIC_URL"].clone();
-        let hooks = self.hooks.unwrap_or_else(server::hooks::registered);
+        let hooks = self.hooks.unwrap_or_else(server::people::hooks::registered);
         let state = AppState::with_hooks(config_of(&settings, !self.without_api), clock.clone(), Vec::new(), hooks);
         let state = state.expect("the application is built");
         migrate::run(&state.db).await.expect("the migrations run");
-        server::role_mappings::reconcile_at_start(&state).await.expect("roles follow the rules");
+        server::people::role_mappings::reconcile_at_start(&state).await.expect("roles follow the rules");
         let app = server::router::build(state.clone());
         let server = tokio::spawn(connections::serve(listener, app, Limits::of_process(), state.shutdown.clone()));
         TestApp { state, emulator, clock, database, origin, listens_at, settings, server }
@@ -287,7 +288,7 @@ impl TestApp {
     /// When that is no request.
     pub async fn ask_as_operator(&self, path: &str) -> Page {
         let request = Request::get(path).body(Body::empty()).expect("a request");
-        self.answer(server::metrics::routes(self.state.clone()), request).await
+        self.answer(server::web::monitoring::routes(self.state.clone()), request).await
     }
 
     async fn answer(&self, router: axum::Router, request: Request<Body>) -> Page {

@@ -158,3 +158,20 @@ async fn upsert(conn: &mut DbConn, realm: &str, object_id: &str, now: NaiveDateT
         .get_result(conn)
         .await
 }
+
+/// Groups that a sync added and removed, by object id.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GroupChanges {
+    /// They came into these.
+    pub added: Vec<String>,
+    /// They left these.
+    pub removed: Vec<String>,
+}
+
+impl GroupChanges {
+    /// Whether nothing changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
+}

@@ -7,9 +7,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use axum::routing::{get, post};
-use server::access::{RouteInfo, Routes};
-use server::handlers::{admin, export, profile, suggestions};
+use server::admin::{actions, export, suggestions};
 use server::router::{around, list, with_session};
+use server::web::group::{RouteInfo, Routes};
+use server::web::profile;
 use store::models::{SessionRecord, new_id};
 use suite::{Browser, Page, TestApp};
 use tower::ServiceExt as _;
@@ -121,8 +122,8 @@ async fn voices(app: &TestApp) -> Vec<Voice> {
         voices.push(Voice { caller, browser, authorization: token.map(|token| format!("Bearer {token}")) });
     }
     let user_id = app.db_user("member2@contoso.example").await.id;
-    let by = server::acts::By::command_line();
-    server::acts::run(&app.state, server::acts::Act::Disable { user_id }, by).await.expect("disabled");
+    let by = server::people::actor::By::command_line();
+    server::people::acts::run(&app.state, server::people::acts::Act::Disable { user_id }, by).await.expect("disabled");
     voices
 }
 
@@ -233,7 +234,7 @@ async fn a_handler_keeps_its_guard_without_its_group_and_without_its_path() {
     let routes = Router::new()
         .route("/open/people", get(export::users))
         .route("/open/words", get(suggestions::users))
-        .route("/open/{id}/disable", post(admin::disable_user))
+        .route("/open/{id}/disable", post(actions::disable_user))
         .route("/open/photo", get(profile::photo))
         .route("/open/everywhere", post(profile::sign_out_everywhere));
     let open = around(&app.state, routes, Router::new());

@@ -1,7 +1,8 @@
 //! Every act of the admin pages for every kind of caller, with a complete form: who may not changes nothing.
 //! (`access.rs` has the statuses of all routes and methods, with empty forms.)
 
-use server::acts::{Act, By, run};
+use server::people::actor::By;
+use server::people::acts::{Act, run};
 use store::models::{SessionRecord, UserRole};
 use suite::{Browser, Page, TestApp, Wire};
 use url::form_urlencoded;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use server::acts::{Act, By, run};
+use server::people::actor::By;
+use server::people::acts::{Act, run};
 use store::models::User;
 use suite::{Browser, Page, TestApp};
 use tokio::sync::Barrier;

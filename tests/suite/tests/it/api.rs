@@ -78,15 +78,17 @@ async fn v_8_2_a_demotion_and_a_disable_are_felt_at_the_next_call() {
     app.sign_in("admin").await;
     app.sign_in("member1").await;
     let (program, token) = (app.browser(), app.member_token("member1").await);
-    let act = async |act| server::acts::run(&app.state, act, server::acts::By::command_line()).await.expect("done");
+    let act = async |act| {
+        server::people::acts::run(&app.state, act, server::people::actor::By::command_line()).await.expect("done")
+    };
     let user_id = app.db_user("member1@contoso.example").await.id;
     let role = "admin".to_owned();
-    act(server::acts::Act::GrantRole { user_id: user_id.clone(), role: role.clone() }).await;
+    act(server::people::acts::Act::GrantRole { user_id: user_id.clone(), role: role.clone() }).await;
     program.call("/api/v1/users", &token).await.assert_status(200);
-    act(server::acts::Act::RevokeRole { user_id: user_id.clone(), role }).await;
+    act(server::people::acts::Act::RevokeRole { user_id: user_id.clone(), role }).await;
     assert_problem("demoted", &program.call("/api/v1/users", &token).await, 403, "");
     program.call("/api/v1/me", &token).await.assert_status(200);
-    act(server::acts::Act::Disable { user_id }).await;
+    act(server::people::acts::Act::Disable { user_id }).await;
     let answer = program.call("/api/v1/me", &token).await;
     assert_problem("disabled", &answer, 403, "");
     assert!(answer.body.contains("disabled"), "{}", answer.body);

@@ -397,9 +397,8 @@ async fn the_feed_is_for_administrators_and_for_programs_with_the_role() {
 #[cfg(feature = "sqlite")]
 #[tokio::test(flavor = "multi_thread")]
 async fn every_filter_of_the_log_is_an_index_without_a_sort() {
-    use store::models::AuditFilter;
-
     use diesel::debug_query;
+    use store::models::AuditFilter;
     let at = |day: i64| chrono::DateTime::from_timestamp(day * 86_400, 0).map(|at| at.naive_utc());
     let name = Some("a@b".to_owned());
     let id = Some(uuid::Uuid::nil().to_string());

@@ -50,13 +50,14 @@ async fn a_write_whose_caller_goes_away_comes_to_its_end() {
     let user = app.db_user("member1@contoso.example").await;
     for round in 0..20 {
         let act = if round % 2 == 0 {
-            server::acts::Act::Disable { user_id: user.id.clone() }
+            server::people::acts::Act::Disable { user_id: user.id.clone() }
         } else {
-            server::acts::Act::Enable { user_id: user.id.clone() }
+            server::people::acts::Act::Enable { user_id: user.id.clone() }
         };
         let state = app.state.clone();
-        let caller =
-            tokio::spawn(async move { server::acts::run(&state, act, server::acts::By::command_line()).await });
+        let caller = tokio::spawn(async move {
+            server::people::acts::run(&state, act, server::people::actor::By::command_line()).await
+        });
         tokio::task::yield_now().await;
         caller.abort();
     }

@@ -147,7 +147,8 @@ async fn g_07_and_e_41_a_disabled_account_is_out_at_once_and_comes_back_with_the
 
 #[tokio::test(flavor = "multi_thread")]
 async fn g_07_whom_an_administrator_disabled_the_directory_does_not_enable() {
-    use server::acts::{Act, By, run};
+    use server::people::actor::By;
+    use server::people::acts::{Act, run};
     let app = start().await;
     app.sign_in("member1").await;
     let user_id = app.db_user(MEMBER).await.id;
@@ -410,9 +411,10 @@ async fn g_07_the_directory_may_disable_the_last_administrator_and_says_so() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn g_07_the_doctor_tries_the_permission() {
-    use server::doctor::{Level, examine};
+    use server::diagnostics::doctor::examine;
+    use server::diagnostics::findings::Level;
     let app = start().await;
-    let finding = |findings: Vec<server::doctor::Finding>| {
+    let finding = |findings: Vec<server::diagnostics::findings::Finding>| {
         findings.into_iter().find(|finding| finding.check == "directory sync").expect("checked")
     };
     assert_eq!(finding(examine(&app.state).await).level, Level::Ok);

@@ -67,7 +67,7 @@ fn v_7_1_the_times_of_sessions_and_how_they_relate_to_the_providers_are_document
                 "TRANSACTION_LIFETIME: Duration = Duration::minutes(10)",
                 "10 minutes, five a browser",
             ),
-            ("server/src/transaction_cookie.rs", "MAX_OPEN: usize = 5", "10 minutes, five a browser"),
+            ("server/src/sign_in/transaction_cookie.rs", "MAX_OPEN: usize = 5", "10 minutes, five a browser"),
         ],
     );
 }
@@ -111,7 +111,7 @@ fn v_13_1_2_v_13_1_3_and_v_13_2_6_pools_and_times_are_as_documented() {
             ("server/src/serve.rs", "const DATABASE_TRIES: u32 = 30;", "at the start 30 tries"),
             ("server/src/serve.rs", "const DRAIN: Duration = Duration::from_secs(30);", "a shutdown waits 30 s"),
             (
-                "server/src/error.rs",
+                "server/src/error/mod.rs",
                 "UNAVAILABLE_RETRY_AFTER: Duration = Duration::from_secs(10)",
                 "503 with `Retry-After: 10`",
             ),
@@ -143,7 +143,7 @@ fn v_13_1_2_v_13_1_3_and_v_13_2_6_pools_and_times_are_as_documented() {
                 "LONG_PAUSE: Duration = Duration::seconds(60)",
                 "or 60 s while the last ones serve",
             ),
-            ("server/src/middleware.rs", "BODY_LIMIT: usize = 64 * 1024", "At most 64 KiB of a body"),
+            ("server/src/web/middleware/mod.rs", "BODY_LIMIT: usize = 64 * 1024", "At most 64 KiB of a body"),
         ],
     );
 }
@@ -263,7 +263,7 @@ fn v_11_2_4_secrets_are_compared_in_constant_time() {
 #[test]
 fn v_16_1_1_every_log_and_every_event_is_documented() {
     let logs = section("What is recorded, and what never is");
-    let rows = text("server/src/backend/rows.rs");
+    let rows = text("server/src/admin/backend/rows.rs");
     let table = rows.split("const EVENTS").nth(1).and_then(|rest| rest.split("];").next()).expect("the kinds");
     let kinds: BTreeSet<&str> = table.split("(\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert!(kinds.len() >= 22, "{kinds:?}");
@@ -277,7 +277,7 @@ fn v_16_1_1_every_log_and_every_event_is_documented() {
     assert_names(&logs, ["standard error", "JSON", "UTC", "`AUDIT_RETENTION`, 365 days", "`METRICS_ADDR`", "OTLP"]);
     assert_eq!(default_of("AUDIT_RETENTION"), "365d");
     // V-16.2.3: the process writes its log there alone.
-    let telemetry = text("server/src/telemetry.rs");
+    let telemetry = text("server/src/observe/telemetry.rs");
     assert!(telemetry.contains(".with_writer(std::io::stderr)"));
     for (path, code) in product() {
         let opens =

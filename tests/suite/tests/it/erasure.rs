@@ -1,7 +1,8 @@
 //! People who are forgotten: what goes, what stays without their name, who may do it, and when it happens by itself.
 
 use entra_emulator::{Endpoint, Fault};
-use server::acts::{self, Act, ActResult, By};
+use server::people::actor::{ActResult, By};
+use server::people::acts::{self, Act};
 use store::models::{AuditEvent, GraphCache, NewAuditEvent, User, UserRole};
 use suite::{Browser, TestApp};
 
@@ -279,7 +280,7 @@ async fn people_who_have_not_been_here_for_the_time_that_is_set_are_erased_and_h
         app.emulator.control().advance_clock(days * 86_400);
     };
     pass(29);
-    assert_eq!(server::erasure::run_due(&app.state).await.expect("run"), 0);
+    assert_eq!(server::people::erasure::run_due(&app.state).await.expect("run"), 0);
     app.sign_in("member2").await;
     pass(2);
     let admin = app.sign_in("admin").await;
@@ -287,7 +288,7 @@ async fn people_who_have_not_been_here_for_the_time_that_is_set_are_erased_and_h
     health.assert_text("The next run erases 2 users");
     let link = format!("/admin/users/{}", guest.id);
     assert!(health.links("td a, th a").contains(&link), "{:?}", health.links("a"));
-    assert_eq!(server::erasure::run_due(&app.state).await.expect("run"), 2);
+    assert_eq!(server::people::erasure::run_due(&app.state).await.expect("run"), 2);
     let mut left: Vec<String> = app.db_users("").await.into_iter().map(|user| user.upn).collect();
     left.sort();
     assert_eq!(left, ["admin@contoso.example", "member2@contoso.example"]);
@@ -296,7 +297,7 @@ async fn people_who_have_not_been_here_for_the_time_that_is_set_are_erased_and_h
     admin.get("/admin/health").await.assert_text("The next run erases nobody");
     // An administrator's account for emergencies sleeps for years.
     pass(400);
-    assert_eq!(server::erasure::run_due(&app.state).await.expect("run"), 1);
+    assert_eq!(server::people::erasure::run_due(&app.state).await.expect("run"), 1);
     assert_eq!(app.db_user("admin@contoso.example").await.status, "active");
 }
 
@@ -305,7 +306,7 @@ async fn without_the_setting_nobody_is_erased() {
     let app = TestApp::start().await;
     app.sign_in("member1").await;
     app.advance(4000 * 86_400);
-    assert_eq!(server::erasure::run_due(&app.state).await.expect("run"), 0);
+    assert_eq!(server::people::erasure::run_due(&app.state).await.expect("run"), 0);
     assert_eq!(app.db_users("").await.len(), 1);
 }
 
@@ -321,7 +322,7 @@ async fn what_graph_told_goes_with_a_disable_and_a_late_answer_does_not_bring_it
         if persona == "member1" {
             let asked = app.emulator.control().count(Endpoint::Photo);
             app.emulator.control().fault(Endpoint::Photo, Fault::Hang);
-            let late = server::graph_sync::spawn(&app.state, &user).expect("a task");
+            let late = server::tokens::graph_sync::spawn(&app.state, &user).expect("a task");
             suite::until("Graph is asked", || app.emulator.control().count(Endpoint::Photo) > asked).await;
             confirmed(&admin, &format!("/admin/users/{}", user.id), "/disable").await;
             app.emulator.control().release();

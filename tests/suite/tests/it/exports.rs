@@ -1,7 +1,8 @@
 //! Lists as files, read by a parser that nobody here wrote.
 
 use futures_util::StreamExt as _;
-use server::acts::{Act, By, run};
+use server::people::actor::By;
+use server::people::acts::{Act, run};
 use suite::{Browser, Page, TestApp, Wire, db_fill};
 
 struct Table {

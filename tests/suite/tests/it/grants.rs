@@ -110,8 +110,8 @@ async fn f_13_a_result_that_comes_after_a_disable_is_thrown_away() {
     while app.emulator.control().count(Endpoint::Token) < 2 {
         tokio::task::yield_now().await;
     }
-    let act = server::acts::Act::Disable { user_id: user.id.clone() };
-    server::acts::run(&app.state, act, server::acts::By::command_line()).await.expect("disabled");
+    let act = server::people::acts::Act::Disable { user_id: user.id.clone() };
+    server::people::acts::run(&app.state, act, server::people::actor::By::command_line()).await.expect("disabled");
     app.emulator.control().release();
     assert_eq!(refresh.await.expect("no panic").expect("no error"), RefreshOutcome::Lost);
     assert!(app.db_grants(&user).await.is_empty(), "no token row returns");

@@ -3,8 +3,8 @@
 use entra::graph::GraphError;
 use entra_emulator::{Endpoint, Fault};
 use serde_json::{Value, json};
+use server::tokens::user_graph::UserGraph;
 use server::tokens::{RefreshOutcome, refresh_due, refresh_grant};
-use server::user_graph::UserGraph;
 use store::models::{Grant, User};
 use suite::{Browser, TestApp};
 

@@ -40,7 +40,7 @@ fn cookie_of(page: &Page, name: &str) -> String {
 
 /// Every kind of response: method, path, whether with the session, status.
 async fn responses(app: &TestApp, session: &str) -> Vec<(String, Page)> {
-    let style = server::assets::stylesheet_url();
+    let style = server::web::assets::stylesheet_url();
     let (big, none) = ("x".repeat(70_000), "");
     let kinds = [
         ("GET", "/", false, none, 200),

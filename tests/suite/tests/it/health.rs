@@ -21,7 +21,7 @@ async fn every_check_of_the_doctor_is_shown_with_time_outcome_and_remedy() {
     app.emulator.control().set_redirect_uris(&["https://elsewhere.example/auth/callback"]);
     let page = examine(&admin).await;
     page.assert_text("Everything was examined").assert_text("Something does not work");
-    for check in server::doctor::examine(&app.state).await {
+    for check in server::diagnostics::doctor::examine(&app.state).await {
         page.assert_text(check.check).assert_text(&check.detail).assert_text(&check.advice);
     }
     assert!(!page.body.contains("Not examined yet"));

@@ -3,10 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use server::hooks::{HookError, SyncHooks};
-use server::state::AppState;
-use server::user_sync::GroupChanges;
-use store::models::User;
+use server::people::hooks::{HookContext, HookError, SyncHooks};
+use store::models::{GroupChanges, User};
 use suite::TestApp;
 
 #[derive(Default)]
@@ -24,19 +22,19 @@ impl Notes {
 
 #[async_trait]
 impl SyncHooks for Notes {
-    async fn user_created(&self, state: &AppState, user: &User) -> Result<(), HookError> {
-        let mut conn = state.db.conn().await?;
+    async fn user_created(&self, context: &HookContext, user: &User) -> Result<(), HookError> {
+        let mut conn = context.db.conn().await?;
         let is_committed = User::find(&mut conn, &user.id).await?.is_some();
         self.add(format!("created {} {is_committed}", user.upn));
         Err("a hook that fails".into())
     }
 
-    async fn groups_changed(&self, _: &AppState, user: &User, changes: &GroupChanges) -> Result<(), HookError> {
+    async fn groups_changed(&self, _: &HookContext, user: &User, changes: &GroupChanges) -> Result<(), HookError> {
         self.add(format!("groups {} -{} +{}", user.upn, changes.removed.len(), changes.added.len()));
         panic!("a hook that panics");
     }
 
-    async fn signed_in(&self, _: &AppState, user: &User) -> Result<(), HookError> {
+    async fn signed_in(&self, _: &HookContext, user: &User) -> Result<(), HookError> {
         self.add(format!("signed in {}", user.upn));
         Ok(())
     }

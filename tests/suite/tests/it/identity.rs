@@ -208,13 +208,15 @@ async fn v_8_4_1_people_of_two_tenants_do_not_touch_each_other() {
     assert_eq!(app.db_grants(&mine).await.len(), 1);
 
     // A role and a disable are one person's.
-    let by = server::acts::By::command_line;
+    let by = server::people::actor::By::command_line;
     let stranger =
         app.db_users("").await.into_iter().find(|user| user.realm == OTHER_TENANT.to_string()).expect("the twin");
-    let role = server::acts::Act::GrantRole { user_id: stranger.id.clone(), role: "admin".into() };
-    server::acts::run(&app.state, role, by()).await.expect("granted");
+    let role = server::people::acts::Act::GrantRole { user_id: stranger.id.clone(), role: "admin".into() };
+    server::people::acts::run(&app.state, role, by()).await.expect("granted");
     member.get("/admin").await.assert_status(403);
-    server::acts::run(&app.state, server::acts::Act::Disable { user_id: stranger.id }, by()).await.expect("disabled");
+    server::people::acts::run(&app.state, server::people::acts::Act::Disable { user_id: stranger.id }, by())
+        .await
+        .expect("disabled");
     same_id();
     app.browser().sign_in("twin").await.assert_status(403);
     app.sign_in("member1").await.get("/profile").await.assert_status(200);

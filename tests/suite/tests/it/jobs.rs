@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use server::jobs::{self, Job, JobError, JobStatus, start_job};
+use server::jobs::board::{JobError, JobStatus};
+use server::jobs::{self, Job, start_job};
 use suite::TestApp;
 
 /// Never over within a test: a job runs again only when it is woken.
@@ -50,11 +51,11 @@ async fn f_37_a_job_that_fails_or_panics_is_shown_and_runs_again() {
     assert_eq!((job.failures, job.panics, job.error.as_str()), (1, 0, "The thing is not there."));
     administrator.get("/admin/health").await.assert_text("The thing is not there.").assert_text("needs attention");
 
-    let panics = server::panics::count();
+    let panics = server::observe::panics::count();
     app.state.jobs.wake("odd");
     let job = after_run(&app, "odd", 3).await;
     assert_eq!((job.failures, job.panics, job.error.as_str()), (2, 1, "It panicked: nobody thought of this"));
-    assert!(server::panics::count() > panics, "counted");
+    assert!(server::observe::panics::count() > panics, "counted");
     let readiness = app.ask_as_operator("/readyz").await;
     readiness.assert_status(200).assert_text("degraded").assert_text("failing: odd");
 
@@ -80,11 +81,11 @@ async fn every_job_runs_at_the_start_and_the_refresh_can_be_woken() {
     app.advance(19);
     app.emulator.control().advance_clock(19);
     // Whichever run comes first after this moment refreshes the grant: the second one has ended after it.
-    let refresh = || app.state.jobs.list().into_iter().find(|job| job.name == jobs::REFRESH).expect("the job");
+    let refresh = || app.state.jobs.list().into_iter().find(|job| job.name == jobs::board::REFRESH).expect("the job");
     let runs = refresh().runs;
     for further in 1..=2 {
-        app.state.jobs.wake(jobs::REFRESH);
-        after_run(&app, jobs::REFRESH, runs + further).await;
+        app.state.jobs.wake(jobs::board::REFRESH);
+        after_run(&app, jobs::board::REFRESH, runs + further).await;
     }
     assert_eq!(refresh().last_result.map(|(_, result)| result).as_deref(), Some("1 refreshed"));
 }

@@ -13,7 +13,7 @@ const DASHBOARD: &str = include_str!("../../../../docs/grafana/dashboard.json");
 
 async fn scrape(app: &TestApp) -> String {
     let request = Request::get("/metrics").body(Body::empty()).expect("a request");
-    let Ok(answer) = server::metrics::routes(app.state.clone()).oneshot(request).await;
+    let Ok(answer) = server::web::monitoring::routes(app.state.clone()).oneshot(request).await;
     let body = axum::body::to_bytes(answer.into_body(), usize::MAX).await.expect("a body");
     String::from_utf8(body.to_vec()).expect("a text")
 }
@@ -36,7 +36,7 @@ fn names(query: &str) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_metric_of_the_dashboard_is_exported_and_tells_nothing_of_anybody() {
-    server::metrics::start().expect("the first recorder");
+    server::observe::metrics::start().expect("the first recorder");
     let app = TestApp::start().await;
     server::jobs::start(&app.state);
     app.sign_in("member1").await.get("/profile?secret=canary").await.assert_status(200);

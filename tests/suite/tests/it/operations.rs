@@ -1,7 +1,8 @@
 //! What operators run: the checks of `server doctor`, and the change to a new encryption key.
 
 use entra_emulator::{Endpoint, Fault};
-use server::doctor::{Finding, Level, examine};
+use server::diagnostics::doctor::examine;
+use server::diagnostics::findings::{Finding, Level};
 use server::tokens::{refresh_due, rotate};
 use suite::TestApp;
 

@@ -45,8 +45,8 @@ async fn e_33_the_refresh_token_of_the_sign_in_brings_tokens_of_other_apis() {
 
     let administrator = app.sign_in("admin").await;
     administrator.get("/admin/grants").await.assert_text("orders");
-    let act = server::acts::Act::Disable { user_id: user.id.clone() };
-    server::acts::run(&app.state, act, server::acts::By::command_line()).await.expect("disabled");
+    let act = server::people::acts::Act::Disable { user_id: user.id.clone() };
+    server::people::acts::run(&app.state, act, server::people::actor::By::command_line()).await.expect("disabled");
     assert!(matches!(token(&app, &user).await, Err(ResourceError::NeedsSignIn)));
     assert!(app.db_grants(&user).await.is_empty());
 }

@@ -3,8 +3,8 @@
 
 use entra_emulator::{Endpoint, Fault, RefreshRotation};
 use futures_util::future::join_all;
+use server::tokens::user_graph::UserGraph;
 use server::tokens::{RefreshOutcome, refresh_due, refresh_grant};
-use server::user_graph::UserGraph;
 use store::models::{Grant, User};
 use suite::TestApp;
 
@@ -216,8 +216,8 @@ async fn e_32_e_41_a_disabled_person_is_cut_off_here_whatever_the_provider_still
     let (app, user) = signed_in().await;
     let other = TestApp::builder().beside(&app).start().await;
     let browser = app.sign_in("member1").await;
-    let act = server::acts::Act::Disable { user_id: user.id.clone() };
-    server::acts::run(&app.state, act, server::acts::By::command_line()).await.expect("disabled");
+    let act = server::people::acts::Act::Disable { user_id: user.id.clone() };
+    server::people::acts::run(&app.state, act, server::people::actor::By::command_line()).await.expect("disabled");
     let before = app.emulator.control().count(Endpoint::Token);
     for instance in [&app, &other] {
         let page = browser.get(&instance.address("/profile")).await;

@@ -217,8 +217,8 @@ async fn the_api_judges_by_the_roles_and_groups_of_the_token() {
     assert_eq!(call("member1", json!({"groups": ["admin"], "roles": ["x"]})).await.0, 403);
     // What was granted here stays granted here.
     let user_id = app.db_user(MEMBER).await.id;
-    let act = server::acts::Act::GrantRole { user_id, role: "admin".into() };
-    server::acts::run(&app.state, act, server::acts::By::command_line()).await.expect("granted");
+    let act = server::people::acts::Act::GrantRole { user_id, role: "admin".into() };
+    server::people::acts::run(&app.state, act, server::people::actor::By::command_line()).await.expect("granted");
     assert_eq!(call("member1", json!({"roles": [], "groups": []})).await.0, 200);
 }
 

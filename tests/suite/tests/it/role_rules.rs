@@ -4,8 +4,8 @@
 use entra_emulator::{Endpoint, Fault, Group, TokenEdit};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use server::role_mappings::reconcile_at_start;
-use server::user_sync::lapse_groups;
+use server::people::role_mappings::reconcile_at_start;
+use server::people::sync::lapse_groups;
 use suite::{Browser, Page, TestApp};
 
 const MEMBER: &str = "member1@contoso.example";
@@ -363,8 +363,8 @@ async fn whoever_is_taken_out_of_admin_users_is_no_administrator_after_the_start
     assert!(event.detail.contains("ADMIN_USERS") && event.detail.contains("admin → nothing"), "{event:?}");
 
     // What an administrator granted is another matter.
-    let act = server::acts::Act::GrantRole { user_id: user.id.clone(), role: "admin".into() };
-    server::acts::run(&app.state, act, server::acts::By::command_line()).await.expect("granted");
+    let act = server::people::acts::Act::GrantRole { user_id: user.id.clone(), role: "admin".into() };
+    server::people::acts::run(&app.state, act, server::people::actor::By::command_line()).await.expect("granted");
     reconcile_at_start(&app.state).await.expect("no error");
     assert!(may_administrate(&app.sign_in("member1").await).await);
 }

@@ -2,7 +2,7 @@
 
 use entra_emulator::{AuthorizationEdit, Endpoint, TokenEdit};
 use serde_json::json;
-use server::session_store::hash;
+use server::session::store::hash;
 use store::models::SessionRecord;
 use suite::{Browser, Page, TestApp};
 
