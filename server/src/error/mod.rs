@@ -6,6 +6,7 @@
 //! and never tells about the inside. The page itself, HTML or problem details (RFC 9457), is made
 //! by [`crate::web::middleware::error_page`] from the [`Notice`] that travels with the response.
 
+pub mod accept;
 pub mod challenge;
 
 use std::borrow::Cow;

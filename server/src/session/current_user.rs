@@ -17,12 +17,12 @@ use tower_sessions::Session;
 use url::form_urlencoded;
 
 use crate::error::AppError;
+use crate::error::accept::is_program;
 use crate::observe::client::ClientInfo;
 use crate::observe::request_id::{Actor, RequestId};
 use crate::session::guard::{Access, access};
 use crate::session::store::{SignInDetails, hash};
 use crate::state::AppState;
-use crate::web::accept::is_program;
 
 /// `last_seen_at` is written at most this often.
 const TOUCH_EVERY: chrono::Duration = chrono::Duration::minutes(1);

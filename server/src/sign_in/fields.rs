@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::PublicUrl;
 use crate::session::guard::safe_next;
-use crate::sign_in::consent::page_scope;
+use crate::tokens::consent::page_scope;
 use crate::web::pages::{Intro, SignInRequest};
 
 /// The longest hint or authentication context that is passed on.

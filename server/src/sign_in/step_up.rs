@@ -34,11 +34,11 @@ use url::form_urlencoded;
 
 use crate::config::AdminActsConfig;
 use crate::error::AppError;
+use crate::error::accept::is_program;
 use crate::session::current_user::CurrentUser;
 use crate::session::guard::safe_next;
 use crate::session::store::SignInDetails;
 use crate::state::AppState;
-use crate::web::accept::is_program;
 
 /// The largest form that is taken up again; larger ones are begun anew.
 const MAX_FORM: usize = 16 * 1024;

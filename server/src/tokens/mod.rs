@@ -1,6 +1,7 @@
 //! The grant vault: tokens of a person for a resource, sealed in their own table and refreshed
 //! before they expire. Tokens leave it only for a call to the provider or to Graph.
 
+pub mod consent;
 pub(crate) mod failpoint;
 pub mod graph_sync;
 mod pacing;

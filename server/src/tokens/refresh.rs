@@ -15,8 +15,8 @@ use super::{GRAPH, PROVIDER, VaultError, due_at, micros, open, resources, seal, 
 use crate::config::OnGrantRevoked;
 use crate::observe::metrics;
 use crate::people::sync::{self, Refreshed};
-use crate::sign_in::consent::page_scopes_of;
 use crate::state::AppState;
+use crate::tokens::consent::page_scopes_of;
 use crate::tokens::failpoint;
 
 /// Grants taken at a time, and calls under way at once.

@@ -2,7 +2,6 @@
 //!
 //! [`app_pages`] renders the Leptos pages of `app`, [`pages`] has the askama ones, [`reply`] what handlers answer with.
 
-pub mod accept;
 pub mod act_request;
 pub mod app_pages;
 pub mod assets;

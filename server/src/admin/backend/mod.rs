@@ -28,8 +28,8 @@ use crate::people::user_list::{UserList, Window};
 use crate::people::{erasure, role_mappings};
 use crate::session::current_user::CurrentUser;
 use crate::session::device;
-use crate::sign_in::consent::{self, READ_MANAGER};
 use crate::state::AppState;
+use crate::tokens::consent::{self, READ_MANAGER};
 use crate::tokens::graph_sync;
 
 mod rows;

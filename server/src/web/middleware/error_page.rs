@@ -17,10 +17,10 @@ use futures_util::FutureExt as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::error::accept::is_program;
 use crate::error::{AppError, Notice};
 use crate::observe::panics;
 use crate::observe::request_id::RequestId;
-use crate::web::accept::is_program;
 use crate::web::pages::{ErrorPage, Frame};
 use crate::web::{assets, cookies};
 
