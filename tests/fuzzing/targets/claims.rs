@@ -9,8 +9,8 @@ use entra::oidc::{GroupsClaim, SignIn};
 use fuzzing::{Provider, Site, TENANT};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::{Map, Value};
-use server::middleware::client::ClientInfo;
-use server::user_sync::{self, Groups, SyncInput, SyncOutcome};
+use server::observe::client::ClientInfo;
+use server::people::sync::{self, Groups, SyncInput, SyncOutcome};
 
 static PROVIDER: LazyLock<Provider> = LazyLock::new(Provider::default);
 static SITE: LazyLock<Site> = LazyLock::new(Site::default);
@@ -41,7 +41,7 @@ fn synced(sign_in: SignIn) {
     };
     let client = ClientInfo { address: [127, 0, 0, 1].into(), user_agent: String::new() };
     let input = SyncInput { sign_in, groups, client, request_id: "fuzzing".to_owned() };
-    let outcome = SITE.runtime.block_on(user_sync::sync(&SITE.app.state, input));
+    let outcome = SITE.runtime.block_on(sync::sync(&SITE.app.state, input));
     if let SyncOutcome::SignedIn { user, .. } = outcome.expect("synced or refused") {
         assert_eq!((&user.realm, &user.subject), (&identity.realm, &identity.subject));
     }
