@@ -204,7 +204,7 @@ pub struct UserRow {
     pub last_sign_in: Timestamp,
     /// First seen.
     pub created: Timestamp,
-    /// Live sessions.
+    /// Active sessions.
     pub sessions: u64,
 }
 
@@ -233,11 +233,11 @@ pub struct UserDetail {
     pub groups: Vec<GroupRow>,
     /// `Some` when the groups could not be read last time.
     pub kept_groups: Option<KeptGroups>,
-    /// Live sessions.
+    /// Active sessions.
     pub sessions: Vec<SessionRow>,
     /// Grants.
     pub grants: Vec<GrantRow>,
-    /// Latest events, newest first.
+    /// Recent events, newest first.
     pub history: Vec<EventRow>,
 }
 
@@ -451,11 +451,11 @@ pub struct Dashboard {
     pub users: u64,
     /// Disabled users.
     pub disabled_users: u64,
-    /// Live sessions.
+    /// Active sessions.
     pub sessions: u64,
-    /// Live grants.
+    /// Active tokens.
     pub live_grants: u64,
-    /// Grants that need a sign-in.
+    /// Tokens that need a sign-in.
     pub lapsed_grants: u64,
     /// Grants whose last refresh failed.
     pub retrying_grants: u64,
@@ -463,7 +463,7 @@ pub struct Dashboard {
     pub failed_today: u64,
     /// Sign-ins of each of the last 30 days, oldest first: date (`2026-11-24`), succeeded, failed.
     pub sign_ins_by_day: Vec<(String, u64, u64)>,
-    /// Latest events, newest first.
+    /// Recent events, newest first.
     pub events: Vec<EventRow>,
 }
 

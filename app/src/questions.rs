@@ -13,9 +13,9 @@ pub struct Question {
 pub const DISABLE: Question = Question {
     title: "Disable this user?",
     consequences: &[
-        "Their sessions end at once, on every device.",
-        "The tokens that this application holds for them are forgotten.",
-        "They cannot sign in here until somebody enables them again.",
+        "Their sessions end immediately on every device.",
+        "Tokens stored for them are deleted.",
+        "They cannot sign in until someone enables them again.",
     ],
 };
 
@@ -23,33 +23,33 @@ pub const DISABLE: Question = Question {
 pub const SIGN_OUT: Question = Question {
     title: "Sign this user out everywhere?",
     consequences: &[
-        "Their sessions end at once, on every device.",
-        "The tokens that this application holds for them are forgotten.",
-        "They may sign in again.",
+        "Their sessions end immediately on every device.",
+        "Tokens stored for them are deleted.",
+        "They can sign in again.",
     ],
 };
 
 /// Before a role that was granted here is taken back.
 pub const REVOKE: Question = Question {
     title: "Revoke this role?",
-    consequences: &["They lose the role at their next request, also where they are signed in now."],
+    consequences: &["They lose the role at their next request, including in sessions that are open now."],
 };
 
 /// Before the tokens of a grant are forgotten.
 pub const FORGET: Question = Question {
-    title: "Forget these tokens?",
-    consequences: &["Nothing is fetched for them until they sign in again.", "They stay signed in."],
+    title: "Delete these tokens?",
+    consequences: &["No data is fetched for them until they sign in again.", "They stay signed in."],
 };
 
 /// Before one session ends; asked in a dialog only.
 pub const END_SESSION: Question =
-    Question { title: "End this session?", consequences: &["It ends at once. That device has to sign in again."] };
+    Question { title: "End this session?", consequences: &["It ends immediately. That device must sign in again."] };
 
 /// Before all of one's own sessions end; asked in a dialog only.
 pub const SIGN_OUT_MYSELF: Question = Question {
     title: "Sign out everywhere?",
     consequences: &[
-        "Your sessions end at once, on every device, this one too.",
-        "The tokens that this application holds for you are forgotten.",
+        "Your sessions end immediately on every device, including this one.",
+        "Tokens stored for you are deleted.",
     ],
 };

@@ -502,7 +502,7 @@ fn each_tab_of_a_person_has_its_address_and_marks_itself() {
 fn what_needs_attention_leads_to_its_list() {
     let html = page("/admin");
     assert!(
-        html.contains(r#"href="/admin/grants?state=retrying""#) && html.contains("3 grants could not be refreshed")
+        html.contains(r#"href="/admin/grants?state=retrying""#) && html.contains("3 tokens could not be refreshed")
     );
     let (_, calm) = render(context("/admin"), Fake { empty: true, ..Fake::default() });
     assert!(!calm.contains("Needs attention"));

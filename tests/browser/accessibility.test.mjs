@@ -113,7 +113,7 @@ for (const [visitor, pages] of Object.entries(PAGES)) {
         for (const button of [/^Disable/, /^Sign out everywhere/]) {
           await checkQuestion(visited, person, button);
         }
-        await checkQuestion(visited, `${person}?tab=grants`, /^Forget/);
+        await checkQuestion(visited, `${person}?tab=grants`, /^Delete/);
       });
 
       test('a question in a dialog', { skip: !ISLANDS }, async () => {
@@ -140,14 +140,14 @@ for (const [visitor, pages] of Object.entries(PAGES)) {
 
       test('the directory sync that is held back, and its question', async () => {
         const { page } = visited;
-        const alert = page.getByRole('heading', { name: 'The directory sync is held back' });
+        const alert = page.getByRole('heading', { name: 'The directory sync is on hold' });
         await emulator.control('delta/resync', {});
         await until('the directory sync is held back', async () => {
           await page.goto(`${server.origin}/admin/health`);
           return alert.isVisible();
         });
         await checkPage(visited, 'the alert of the directory sync');
-        await page.getByRole('button', { name: /^Let it through/ }).click();
+        await page.getByRole('button', { name: /^Allow this sync/ }).click();
         await checkPage(visited, 'the question of the directory sync');
       });
     }
@@ -231,7 +231,7 @@ test('a person is disabled and enabled by the keyboard alone', async () => {
   await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
   await reachByKeyboard(page, main.getByRole('button', { name: /^Enable/ }).first());
   await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
-  await page.getByText('may sign in again').waitFor();
+  await page.getByText('can sign in again').waitFor();
   await page.context().close();
 });
 

@@ -14,9 +14,9 @@ use crate::questions;
 pub(crate) fn grants_table(caption: &'static str, rows: Vec<GrantRow>, with_user: bool) -> AnyView {
     let now = Now::from_page();
     let head = if with_user {
-        headers(&["User", "For", "State", "Expires", "Next refresh", "Last refreshed", ""])
+        headers(&["User", "Resource", "State", "Expires", "Next refresh", "Last refreshed", ""])
     } else {
-        headers(&["For", "State", "Expires", "Next refresh", "Last refreshed", ""])
+        headers(&["Resource", "State", "Expires", "Next refresh", "Last refreshed", ""])
     };
     let rows = rows.into_iter().map(|row| grant_row(row, with_user, now)).collect_view();
     table(caption, head, rows.into_any())
@@ -25,7 +25,7 @@ pub(crate) fn grants_table(caption: &'static str, rows: Vec<GrantRow>, with_user
 /// The viewer's own grants: to look at.
 pub(crate) fn own_grants_table(caption: &'static str, rows: Vec<GrantRow>) -> AnyView {
     let now = Now::from_page();
-    let head = headers(&["For", "State", "Expires", "Next refresh", "Last refreshed"]);
+    let head = headers(&["Resource", "State", "Expires", "Next refresh", "Last refreshed"]);
     let rows = rows.into_iter().map(|row| view! { <tr>{cells(&row, now)}</tr> }).collect_view();
     table(caption, head, rows.into_any())
 }
@@ -59,7 +59,7 @@ fn acts(row: &GrantRow) -> AnyView {
     let can_refresh = matches!(row.state, GrantState::Live | GrantState::Retrying);
     let refresh =
         can_refresh.then(|| Act::new(format!("/admin/grants/{}/refresh", row.id), "Refresh").on(&object).view());
-    let forget = Act::new(format!("/admin/grants/{}/forget", row.id), "Forget")
+    let forget = Act::new(format!("/admin/grants/{}/forget", row.id), "Delete")
         .on(&object)
         .destructive()
         .asks(questions::FORGET);

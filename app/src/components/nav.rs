@@ -106,9 +106,9 @@ const ADMIN_PAGES: &[(&str, &str, &str)] = &[
     ("/admin", "Overview", icon::OVERVIEW),
     ("/admin/users", "Users", icon::USERS),
     ("/admin/sessions", "Sessions", icon::SESSIONS),
-    ("/admin/groups", "Groups", icon::GROUPS),
-    ("/admin/grants", "Grants", icon::GRANTS),
-    ("/admin/audit", "Audit", icon::AUDIT),
+    ("/admin/groups", "Groups & roles", icon::GROUPS),
+    ("/admin/grants", "Tokens", icon::GRANTS),
+    ("/admin/audit", "Audit log", icon::AUDIT),
     ("/admin/health", "Health", icon::HEALTH),
 ];
 

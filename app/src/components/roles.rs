@@ -30,13 +30,13 @@ pub(crate) fn kept_note(kept: Option<KeptGroups>) -> AnyView {
     match kept {
         None => ().into_any(),
         Some(kept) if kept.since.is_empty() => view! {
-            <p class="panel-note">"The groups could not be read, so they count as none. They are read again at the next sign-in."</p>
+            <p class="panel-note">"Groups could not be read, so none count. They will be read again at the next sign-in."</p>
         }
         .into_any(),
         Some(kept) => view! {
             <p class="panel-note">
-                "The groups could not be read. Those of the last time, "{now.ago(&kept.since)}
-                ", stay with the roles that they give; unless they can be read again, this ends "{now.ago(&kept.until)}"."
+                "Groups could not be read. Those read "{now.ago(&kept.since)}
+                " and the roles they give stay in effect; unless they can be read again, this ends "{now.ago(&kept.until)}"."
             </p>
         }
         .into_any(),

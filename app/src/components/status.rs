@@ -49,7 +49,7 @@ pub(crate) fn grant_state(value: GrantState) -> impl IntoView {
     match value {
         GrantState::Live => status(Tone::Good, "Live"),
         GrantState::Retrying => status(Tone::Warning, "Retrying"),
-        GrantState::Expiring => status(Tone::Neutral, "Ends by itself"),
+        GrantState::Expiring => status(Tone::Neutral, "Expiring"),
         GrantState::NeedsSignIn => status(Tone::Bad, "Needs sign-in"),
     }
 }

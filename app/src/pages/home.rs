@@ -52,8 +52,8 @@ fn start(viewer: &Viewer) -> AnyView {
         </header>
         <ul class="cards">
             {link_card("/profile", "Your profile", "What your organisation tells us about you, your roles and your groups.")}
-            {link_card("/profile#sessions", "Your devices", "Where you are signed in. End what you do not know.")}
-            {link_card("/profile#grants", "Your grants", "What this application may do in your name, and until when.")}
+            {link_card("/profile#sessions", "Your devices", "Where you are signed in. End any session that you don't recognise.")}
+            {link_card("/profile#grants", "App access", "Services that this app can use on your behalf, and until when.")}
         </ul>
         {admin}
         {developer_hint()}
@@ -65,9 +65,9 @@ fn admin_links() -> AnyView {
     view! {
         <h2 class="section-heading">"Administration"</h2>
         <ul class="cards">
-            {link_card("/admin/users", "Users", "Find people, change their roles, stop them from signing in.")}
+            {link_card("/admin/users", "Users", "Find people, change their roles, block their sign-in.")}
             {link_card("/admin/sessions", "Sessions", "Who is signed in now, and from where.")}
-            {link_card("/admin/audit", "Audit", "Who did what, and when.")}
+            {link_card("/admin/audit", "Audit log", "Who did what, and when.")}
             {link_card("/admin/health", "Health", "The provider, the database, the background jobs.")}
         </ul>
     }

@@ -66,7 +66,7 @@ fn account_section(profile: &Profile) -> AnyView {
         ("E-mail", text(profile.email.clone()).into_any()),
         ("Type", user_type(profile.user_type).into_any()),
         ("Tenant", id(profile.realm.clone())),
-        ("Object id", id(profile.subject.clone())),
+        ("Object ID", id(profile.subject.clone())),
         ("Last synchronised", Now::from_page().ago(&profile.synced_at).into_any()),
     ];
     let pairs = pairs.into_iter().map(|(label, value)| (label.to_owned(), value)).collect();
@@ -74,7 +74,7 @@ fn account_section(profile: &Profile) -> AnyView {
         <section class="panel" aria-labelledby="account">
             <h2 id="account">"Account"</h2>
             {facts(pairs)}
-            <p class="panel-note">"Your organisation keeps these. Changes made there appear here at your next sign-in."</p>
+            <p class="panel-note">"Your organisation manages these. Changes appear here at your next sign-in."</p>
             <p><a href="/profile/data" download="">"Download everything stored about you"</a>" (JSON)"</p>
         </section>
     }
@@ -99,7 +99,7 @@ fn graph_part(heading: &'static str, part: GraphPart) -> AnyView {
     let age = (!part.fetched_at.is_empty())
         .then(|| view! { <span class="muted">"Fetched "{Now::from_page().ago(&part.fetched_at)}</span> });
     let facts = if part.facts.is_empty() && part.problem.is_empty() {
-        view! { <p class="muted">"Nothing is recorded."</p> }.into_any()
+        view! { <p class="muted">"Nothing on record."</p> }.into_any()
     } else {
         text_facts(part.facts)
     };
@@ -117,9 +117,9 @@ fn graph_part(heading: &'static str, part: GraphPart) -> AnyView {
 
 /// Incremental consent: the person is asked only when they want what needs the permission.
 fn ask_for(permission: &str) -> AnyView {
-    let ask = Act::new("/auth/sign-in".to_owned(), "Ask for it").on(permission);
+    let ask = Act::new("/auth/sign-in".to_owned(), "Request permission").on(permission);
     view! {
-        <p class="panel-note">"It needs the permission "<code>{permission.to_owned()}</code>", which you or an administrator can give."</p>
+        <p class="panel-note">"This needs the permission "<code>{permission.to_owned()}</code>", which you or an administrator can grant."</p>
         {ask.with("scope", permission).with("next", "/profile").view()}
     }
     .into_any()
@@ -141,7 +141,7 @@ fn claims_section(claims: Vec<(String, String)>) -> AnyView {
 
 fn roles_section(roles: Vec<RoleGrant>) -> AnyView {
     let list = if roles.is_empty() {
-        view! { <p class="muted">"No roles. Everything that needs none is open to you."</p> }.into_any()
+        view! { <p class="muted">"You have no roles."</p> }.into_any()
     } else {
         let items = roles.into_iter().map(|role| {
             let why = why(&role);
@@ -198,20 +198,20 @@ fn grants_section(grants: Vec<GrantRow>) -> AnyView {
     let advice = lapsed.then(|| {
         view! {
             <p class="inline-problem">
-                "One of them needs you to sign in again. "
+                "One of these needs you to sign in again. "
                 <a href="/auth/sign-in?next=%2Fprofile">"Sign in again"</a>
             </p>
         }
     });
     let list = if grants.is_empty() {
-        none_yet("No grants", "This application holds no access to other services in your name.")
+        none_yet("No access", "You have not given this app access to other services.")
     } else {
-        own_grants_table("Your grants", grants)
+        own_grants_table("App access", grants)
     };
     view! {
         <section class="panel" aria-labelledby="grants">
-            <h2 id="grants">"Grants"</h2>
-            <p class="panel-note">"What this application may do in your name. Signing out everywhere ends it."</p>
+            <h2 id="grants">"App access"</h2>
+            <p class="panel-note">"Services that this app can use on your behalf. Signing out everywhere ends this access."</p>
             {advice}
             {list}
         </section>

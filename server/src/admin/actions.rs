@@ -218,7 +218,7 @@ pub async fn forget_grant(RowId(id): RowId, request: ActRequest<Admin>) -> Resul
         consequences: questions::FORGET.consequences,
         action: &format!("/admin/grants/{id}/forget"),
         fields: &[],
-        button: "Forget",
+        button: "Delete",
         cancel: "/admin/grants",
     })
 }

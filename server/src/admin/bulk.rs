@@ -48,9 +48,9 @@ impl BulkAct {
                 "Disable these users?",
                 "Disable",
                 &[
-                    "Their sessions end at once, on every device.",
-                    "The tokens that this application holds for them are forgotten.",
-                    "They cannot sign in here until somebody enables them again.",
+                    "Their sessions end immediately on every device.",
+                    "Tokens stored for them are deleted.",
+                    "They cannot sign in until someone enables them again.",
                 ],
             ),
             Self::Enable => ("Enable these users?", "Enable", &["They may sign in here again."]),
@@ -58,9 +58,9 @@ impl BulkAct {
                 "Sign these users out everywhere?",
                 "Sign out",
                 &[
-                    "Their sessions end at once, on every device.",
-                    "The tokens that this application holds for them are forgotten.",
-                    "They may sign in again.",
+                    "Their sessions end immediately on every device.",
+                    "Tokens stored for them are deleted.",
+                    "They can sign in again.",
                 ],
             ),
         }

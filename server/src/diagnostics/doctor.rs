@@ -110,7 +110,7 @@ fn scopes(state: &AppState) -> Finding {
     }
 }
 
-/// Where groups come from, and rules that cannot give anybody a role; `None` when the database does not tell the rules.
+/// Where groups come from, and rules that cannot give anybody a role; `None` when the database does not answer the rules.
 async fn groups(state: &AppState) -> Option<Finding> {
     const CHECK: &str = "groups";
     let mut conn = state.db.conn().await.ok()?;

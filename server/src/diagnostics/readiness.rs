@@ -80,16 +80,16 @@ async fn directory_sync(state: &AppState) -> Option<Check> {
     state.config.directory_sync_interval?;
     let syncs = match directory_sync::list(state).await {
         Ok(syncs) => syncs,
-        Err(_) => return Some(Check { name: NAME, ok: false, detail: "the database does not tell".to_owned() }),
+        Err(_) => return Some(Check { name: NAME, ok: false, detail: "the database does not answer".to_owned() }),
     };
     let held: i64 = syncs.iter().map(|sync| sync.held).sum();
     if held > 0 {
-        let detail = format!("held back: it would disable {held} users; an administrator is to decide");
+        let detail = format!("on hold: it would disable {held} users; an administrator must decide");
         return Some(Check { name: NAME, ok: false, detail });
     }
     match syncs.iter().all(|sync| sync.error.is_empty()) {
-        true => Some(Check { name: NAME, ok: true, detail: "the last round came to its end".to_owned() }),
-        false => Some(Check { name: NAME, ok: false, detail: "the last round failed; it is tried again".to_owned() }),
+        true => Some(Check { name: NAME, ok: true, detail: "last run completed".to_owned() }),
+        false => Some(Check { name: NAME, ok: false, detail: "last run failed; it will be retried".to_owned() }),
     }
 }
 

@@ -64,7 +64,7 @@ fn describe() {
     describe_counter!(REFRESHES, "Refreshes of grants, by outcome");
     describe_gauge!(GRANTS, "Stored grants, by state");
     describe_gauge!(GRANTS_DUE, Unit::Seconds, "Time until the next refresh is due; negative when it is overdue");
-    describe_gauge!(SESSIONS, "Live sessions");
+    describe_gauge!(SESSIONS, "Active sessions");
     describe_gauge!(CONNECTIONS, "Connections of the pools, by pool and state; `waiting` are requests for one");
     describe_counter!(JOB_RUNS, "Runs of background jobs that have ended, by job");
     describe_counter!(JOB_FAILURES, "Those that failed or panicked, by job");

@@ -11,7 +11,7 @@ use crate::state::AppState;
 pub enum ActResult {
     /// Done and recorded.
     Done,
-    /// It was like that already.
+    /// No change was needed.
     Unchanged,
     /// Refused: one would lock oneself out.
     NotOneself,

@@ -22,7 +22,7 @@ pub enum Act {
         /// Whom.
         user_id: String,
     },
-    /// The user may sign in again.
+    /// User enabled. They can sign in again.
     Enable {
         /// Whom.
         user_id: String,

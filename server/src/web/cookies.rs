@@ -95,21 +95,21 @@ macro_rules! notices {
 
 notices! {
     /// After a disable.
-    UserDisabled = "user-disabled", Success, "The user is disabled. Their sessions have ended and their tokens are forgotten.";
+    UserDisabled = "user-disabled", Success, "User disabled. Their sessions have ended and their tokens were deleted.";
     /// After an erasure.
-    UserErased = "user-erased", Success, "The user is erased. The audit log keeps what happened, without their name.";
+    UserErased = "user-erased", Success, "User erased. The audit log keeps what happened, without their name.";
     /// After an enable.
-    UserEnabled = "user-enabled", Success, "The user may sign in again.";
+    UserEnabled = "user-enabled", Success, "User enabled. They can sign in again.";
     /// After signing somebody out.
-    UserSignedOut = "user-signed-out", Success, "All sessions of the user have ended.";
+    UserSignedOut = "user-signed-out", Success, "User signed out of all sessions.";
     /// After a grant of a role.
-    RoleGranted = "role-granted", Success, "The role is granted.";
+    RoleGranted = "role-granted", Success, "Role granted.";
     /// After a revocation of a role.
-    RoleRevoked = "role-revoked", Success, "The role is revoked.";
+    RoleRevoked = "role-revoked", Success, "Role revoked.";
     /// After a mapping was added.
-    MappingAdded = "mapping-added", Success, "The mapping is saved, and everybody it concerns has the role.";
+    MappingAdded = "mapping-added", Success, "Mapping saved. Everyone it applies to has the role.";
     /// After a mapping was removed.
-    MappingRemoved = "mapping-removed", Success, "The mapping is removed, and the role is taken from everybody who had it by this alone.";
+    MappingRemoved = "mapping-removed", Success, "Mapping removed. Everyone who had the role only because of it has lost it.";
     /// A mapping that is no rule.
     MappingInvalid = "mapping-invalid", Error, "A mapping needs a group's object ID (a GUID), an app role, group: and a group, or approle: and an app role; in front of it one tenant ID and /, if at all; and a role of lower-case letters, digits, - and _.";
     /// The setting's own mappings are not changed here.
@@ -117,25 +117,25 @@ notices! {
     /// After a round of the directory sync was let through.
     DirectoryAllowed = "directory-allowed", Success, "The next round of the directory sync may disable these users. It begins now.";
     /// After a run of all checks.
-    Examined = "examined", Success, "Everything was examined. What was found stands below.";
+    Examined = "examined", Success, "Checks completed. The results are below.";
     /// No run: there is one already, or has just been.
-    ExaminedJustNow = "examined-just-now", Error, "The checks are running, or have just run. They can be run again in some seconds.";
+    ExaminedJustNow = "examined-just-now", Error, "Checks are running or have just run. Try again in a few seconds.";
     /// After the end of a session.
-    SessionEnded = "session-ended", Success, "The session has ended.";
+    SessionEnded = "session-ended", Success, "Session ended.";
     /// After a refresh.
-    GrantRefreshed = "grant-refreshed", Success, "The tokens are refreshed.";
+    GrantRefreshed = "grant-refreshed", Success, "Tokens refreshed.";
     /// After a refresh that failed.
-    GrantNotRefreshed = "grant-not-refreshed", Error, "The tokens could not be refreshed. The reason stands beside the grant.";
+    GrantNotRefreshed = "grant-not-refreshed", Error, "Tokens could not be refreshed. The reason is shown in the list.";
     /// After forgetting a grant.
-    GrantForgotten = "grant-forgotten", Success, "The tokens are forgotten.";
+    GrantForgotten = "grant-forgotten", Success, "Tokens deleted.";
     /// An act on many without anybody.
-    NobodySelected = "nobody-selected", Error, "Nobody was selected. Tick the boxes of the people first.";
+    NobodySelected = "nobody-selected", Error, "No one is selected. Select people first.";
     /// An act on many that a step-up interrupted.
     SelectAnew = "select-anew", Error, "Your sign-in is fresh now, but so many people could not be remembered across it. Nothing was done: please select them again.";
     /// Nothing to do.
-    NothingChanged = "nothing-changed", Success, "It was like that already. Nothing was changed.";
+    NothingChanged = "nothing-changed", Success, "No change was needed.";
     /// Refused: it would lock the administrator out.
-    NotOneself = "not-oneself", Error, "You cannot do this to yourself. Ask another administrator.";
+    NotOneself = "not-oneself", Error, "You cannot do this to yourself. Ask another administrator to do it.";
     /// Refused: nobody would be left.
     LastAdministrator = "last-administrator", Error, "This is the last administrator who can sign in. Make somebody else an administrator first.";
     /// Refused: the provider grants it.
@@ -176,7 +176,7 @@ impl BulkNotice {
         let people = |count: u16| if count == 1 { "1 person".to_owned() } else { format!("{count} people") };
         let mut text = format!("Done for {}.", people(self.done));
         if self.unchanged > 0 {
-            text.push_str(&format!(" It was like that already for {}.", people(self.unchanged)));
+            text.push_str(&format!(" No change was needed for {}.", people(self.unchanged)));
         }
         if self.oneself > 0 {
             text.push_str(" You were left out: nobody can do this to themselves.");

@@ -16,10 +16,10 @@ use crate::query::address;
 
 /// Events, newest first.
 pub(crate) async fn page() -> Document {
-    const LEAD: &str = "Sign-ins, sign-outs, syncs, and what administrators changed. Events are never edited.";
+    const LEAD: &str = "Sign-ins, sign-outs, syncs, and changes by administrators. Events cannot be edited.";
     let query = AuditQuery::parse(&page_context().query);
     let page = backend().audit(query.clone()).await;
-    admin_page("Audit", LEAD, loaded(page, |page| content(&query, page)))
+    admin_page("Audit log", LEAD, loaded(page, |page| content(&query, page)))
 }
 
 fn content(query: &AuditQuery, page: AuditPage) -> AnyView {
@@ -68,12 +68,12 @@ fn filter_form(query: &AuditQuery, actions: &[(String, String)]) -> AnyView {
         .collect_view();
     view! {
         <form method="get" action="/admin/audit" role="search" class="filters" aria-label="Events">
-            {text_field("actor", "By", &query.actor, "User name or id")}
+            {text_field("actor", "By", &query.actor, "User name or ID")}
             <div class="field">
                 <label for="action">"What"</label>
                 <select id="action" name="action">{options}</select>
             </div>
-            {text_field("target", "On", &query.target, "User name or id")}
+            {text_field("target", "On", &query.target, "User name or ID")}
             {day_field("from", "From", &query.from)}
             {day_field("to", "To", &query.to)}
             <button type="submit" class="button button-primary">"Filter"</button>

@@ -14,16 +14,16 @@ use crate::model::Dashboard;
 /// Numbers that lead to their lists, sign-ins by day, the latest events.
 pub(crate) async fn page() -> Document {
     let dashboard = backend().dashboard().await;
-    admin_page("Overview", "Who is here, who is signed in, and what happened lately.", loaded(dashboard, content))
+    admin_page("Overview", "Users, sign-ins and recent activity at a glance.", loaded(dashboard, content))
 }
 
 fn content(dashboard: Dashboard) -> AnyView {
     let tiles = tiles(&dashboard);
     let attention = attention_section(&dashboard);
     let events = if dashboard.events.is_empty() {
-        none_yet("Nothing happened yet", "Sign-ins and changes appear here.")
+        none_yet("No activity yet", "Sign-ins and changes appear here.")
     } else {
-        events_table("Latest events", dashboard.events)
+        events_table("Recent events", dashboard.events)
     };
     view! {
         {tiles}
@@ -31,7 +31,7 @@ fn content(dashboard: Dashboard) -> AnyView {
         {sign_ins_section(dashboard.sign_ins_by_day)}
         <section class="panel" aria-labelledby="events">
             <div class="panel-head">
-                <h2 id="events">"Latest events"</h2>
+                <h2 id="events">"Recent events"</h2>
                 <a href="/admin/audit">"All events"</a>
             </div>
             {events}
@@ -45,9 +45,9 @@ fn tiles(dashboard: &Dashboard) -> AnyView {
         <ul class="tiles">
             {tile("/admin/users", "Users", dashboard.users)}
             {tile("/admin/users?status=disabled", "Disabled users", dashboard.disabled_users)}
-            {tile("/admin/sessions", "Live sessions", dashboard.sessions)}
-            {tile("/admin/grants?state=live", "Live grants", dashboard.live_grants)}
-            {tile("/admin/grants?state=needs_sign_in", "Grants that need a sign-in", dashboard.lapsed_grants)}
+            {tile("/admin/sessions", "Active sessions", dashboard.sessions)}
+            {tile("/admin/grants?state=live", "Active tokens", dashboard.live_grants)}
+            {tile("/admin/grants?state=needs_sign_in", "Tokens that need a sign-in", dashboard.lapsed_grants)}
         </ul>
     }
     .into_any()
@@ -72,14 +72,14 @@ fn attention_section(dashboard: &Dashboard) -> Option<AnyView> {
         (dashboard.failed_today, "sign-in was refused today", "sign-ins were refused today", failed),
         (
             dashboard.retrying_grants,
-            "grant could not be refreshed and is tried again",
-            "grants could not be refreshed and are tried again",
+            "token could not be refreshed and will be retried",
+            "tokens could not be refreshed and will be retried",
             "/admin/grants?state=retrying".to_owned(),
         ),
         (
             dashboard.lapsed_grants,
-            "grant needs its person to sign in",
-            "grants need their person to sign in",
+            "token needs its owner to sign in",
+            "tokens need their owners to sign in",
             "/admin/grants?state=needs_sign_in".to_owned(),
         ),
     ];

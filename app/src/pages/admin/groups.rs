@@ -19,7 +19,7 @@ use crate::query::parameter;
 /// Mappings, then known groups by object id.
 pub(crate) async fn page() -> Document {
     const LEAD: &str =
-        "Groups and app roles of the directory, and the roles that they give here. Who is in them is decided there.";
+        "Directory groups and app roles, and the roles that they give here. Membership is managed in the directory.";
     let query = page_context().query.clone();
     let after = parameter(&query, "after");
     let typed = Typed {
@@ -28,7 +28,7 @@ pub(crate) async fn page() -> Document {
     };
     let is_first = after.is_none();
     let page = backend().groups(after).await;
-    admin_page("Groups", LEAD, loaded(page, |page| content(is_first, typed, page)))
+    admin_page("Groups & roles", LEAD, loaded(page, |page| content(is_first, typed, page)))
 }
 
 /// What the form of a new mapping begins with: a group that was chosen, or what was not accepted.
@@ -51,18 +51,18 @@ fn mappings_section(mappings: Vec<MappingRow>, typed: Typed, roles: Vec<String>,
         none_yet("No mappings", "Nobody gets a role from the directory. Add a mapping below, or set ROLE_MAPPING.")
     } else {
         let rows = mappings.into_iter().map(mapping_row).collect_view();
-        table("Role mappings", headers(&["Group or app role", "Role", "Where it stands", ""]), rows.into_any())
+        table("Role mappings", headers(&["Group or app role", "Role", "Source", ""]), rows.into_any())
     };
     let note = (!memberships_kept).then(|| {
-        view! { <p class="panel-note">"Memberships are not kept here (MIRROR_GROUPS), so a new mapping of a group works from each person's next sign-in or token refresh on."</p> }
+        view! { <p class="panel-note">"Memberships are not stored (MIRROR_GROUPS), so a new group mapping takes effect at each person's next sign-in or token refresh."</p> }
     });
     view! {
         <section class="panel" aria-labelledby="mappings">
             <h2 id="mappings">"Role mappings"</h2>
             {add_form(typed, roles)}
             <p id="value-forms" class="panel-note">
-                "A GUID is a group, a name an app role. "<code>"group:name"</code>" is a group that goes by a name. "
-                <code>"tenant ID/"</code>" in front limits a mapping to the people of one tenant."
+                "A GUID is a group; a name is an app role. "<code>"group:name"</code>" is a group known by name. Begin with "
+                <code>"tenant ID/"</code>" to limit a mapping to one tenant."
             </p>
             {note}
             {list}
@@ -115,7 +115,7 @@ fn add_form(typed: Typed, roles: Vec<String>) -> AnyView {
                     pattern="[a-z0-9_\\-]+" title="Lower-case letters, digits, - and _"/>
                 <datalist id="known-roles">{options}</datalist>
             </div>
-            <button type="submit" class="button button-primary">"Try it"</button>
+            <button type="submit" class="button button-primary">"Preview"</button>
         </form>
     }
     .into_any()
@@ -124,10 +124,10 @@ fn add_form(typed: Typed, roles: Vec<String>) -> AnyView {
 fn groups_section(is_first: bool, listing: Listing<GroupRow>) -> AnyView {
     let pager = Pager::forward("/admin/groups", &[], is_first, listing.next.as_deref());
     let list = if listing.rows.is_empty() {
-        none_yet("No groups yet", "Groups appear when somebody signs in whose token names them.")
+        none_yet("No groups yet", "Groups appear when someone who belongs to them signs in.")
     } else {
         let rows = listing.rows.into_iter().map(group_row).collect_view();
-        table("Groups", headers(&["Group", "Object id", "Known members", "Gives", ""]), rows.into_any())
+        table("Groups", headers(&["Group", "Object ID", "Known members", "Gives", ""]), rows.into_any())
     };
     view! {
         <section class="panel" aria-labelledby="groups">

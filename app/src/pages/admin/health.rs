@@ -19,7 +19,7 @@ pub(crate) async fn page() -> Document {
     let health = backend().health().await;
     admin_page(
         "Health",
-        "The parts that this application depends on, as they were found last.",
+        "The state of everything that this application depends on.",
         loaded(health, content),
     )
 }
@@ -55,17 +55,17 @@ fn examination_section(examination: Option<Examination>, is_running: bool) -> An
     let found = match examination {
         Some(found) => findings(found),
         None => none_yet(
-            "Not examined yet",
+            "No checks run yet",
             "Settings, database, the provider, and what it knows of this application: examined when you say so, \
              since it calls the provider.",
         ),
     };
-    let running = is_running.then(|| view! { <p class="panel-note">"The checks are running now."</p> });
+    let running = is_running.then(|| view! { <p class="panel-note">"Checks are running."</p> });
     view! {
         <section class="panel">
             <div class="panel-head">
-                <h2>"Examination"</h2>
-                {Act::new("/admin/health/examine".to_owned(), "Examine now").view()}
+                <h2>"Diagnostics"</h2>
+                {Act::new("/admin/health/examine".to_owned(), "Run checks").view()}
             </div>
             {running}
             {found}
@@ -77,9 +77,9 @@ fn examination_section(examination: Option<Examination>, is_running: bool) -> An
 /// Those that failed first.
 fn findings(mut found: Examination) -> AnyView {
     let verdict = match (count(&found, FindingLevel::Failure), count(&found, FindingLevel::Warning)) {
-        (0, 0) => status(Tone::Good, "Nothing to put right"),
-        (0, _) => status(Tone::Warning, "Works, but look at the warnings"),
-        _ => status(Tone::Bad, "Something does not work"),
+        (0, 0) => status(Tone::Good, "No problems found"),
+        (0, _) => status(Tone::Warning, "Working, with warnings"),
+        _ => status(Tone::Bad, "Problems found"),
     };
     found.findings.sort_by_key(|finding| match finding.level {
         FindingLevel::Failure => 0,
@@ -87,21 +87,21 @@ fn findings(mut found: Examination) -> AnyView {
         FindingLevel::Ok => 2,
     });
     let rows = found.findings.into_iter().map(finding_row).collect_view().into_any();
-    let head = headers(&["Check", "Outcome", "Found", "What to do"]);
+    let head = headers(&["Check", "Result", "Details", "What to do"]);
     view! {
         <p class="verdict">{verdict}</p>
         <p class="panel-note">
-            "Examined "{Now::from_page().ago(&found.at)}" by the instance that answered this page, as "
-            <code>"server doctor"</code>" does."
+            "Run "{Now::from_page().ago(&found.at)}" on the instance that served this page. "
+            <code>"server doctor"</code>" runs the same checks."
         </p>
-        {table("Examination", head, rows)}
+        {table("Diagnostics", head, rows)}
     }
     .into_any()
 }
 
 fn finding_row(finding: FindingRow) -> AnyView {
     let outcome = match finding.level {
-        FindingLevel::Ok => status(Tone::Good, "Well"),
+        FindingLevel::Ok => status(Tone::Good, "Healthy"),
         FindingLevel::Warning => status(Tone::Warning, "Warning"),
         FindingLevel::Failure => status(Tone::Bad, "Failed"),
     };
@@ -119,7 +119,7 @@ fn finding_row(finding: FindingRow) -> AnyView {
 /// What an administrator decides about a round that was held back.
 fn held(row: &DirectoryRow) -> Option<AnyView> {
     let (held, of) = row.held.filter(|_| !row.is_allowed)?;
-    let question = Act::new("/admin/health/directory-sync".to_owned(), "Let it through")
+    let question = Act::new("/admin/health/directory-sync".to_owned(), "Allow this sync")
         .on("the directory sync")
         .with("tenant", row.tenant_id.clone())
         .with("held", held.to_string())
@@ -127,9 +127,9 @@ fn held(row: &DirectoryRow) -> Option<AnyView> {
     Some(
         view! {
             <section class="flash flash-error" role="alert">
-                <h2>"The directory sync is held back"</h2>
+                <h2>"The directory sync is on hold"</h2>
                 <p>
-                    {format!("It would disable {} of {} active users, and has changed nothing. ", thousands(held), thousands(of))}
+                    {format!("It would disable {} of {} active users. Nothing has changed yet. ", thousands(held), thousands(of))}
                     "If that many have left the directory, let it through. If not, look at the tenant and at the \
                      permission of this application first: the next round asks again."
                 </p>
@@ -143,11 +143,11 @@ fn held(row: &DirectoryRow) -> Option<AnyView> {
 fn directory_section(rows: Vec<DirectoryRow>) -> AnyView {
     let now = Now::from_page();
     let rows = rows.into_iter().map(|row| directory_row(row, now)).collect_view().into_any();
-    let head = headers(&["Tenant", "State", "Last round", "Took", "Next round"]);
+    let head = headers(&["Tenant", "State", "Last run", "Took", "Next run"]);
     view! {
         <section class="panel">
             <h2>"Directory sync"</h2>
-            <p class="panel-note">"One round for all instances. It tells who changed, was disabled or deleted in the directory."</p>
+            <p class="panel-note">"Runs once for all instances and picks up people who were changed, disabled or deleted in the directory."</p>
             {table("Directory sync", head, rows)}
         </section>
     }
@@ -158,9 +158,9 @@ fn directory_row(row: DirectoryRow, now: Now) -> AnyView {
     let state = match (row.error.is_empty(), row.held.is_some(), row.is_running) {
         (_, _, true) => status(Tone::Good, "Running"),
         (false, _, _) => status(Tone::Bad, "Failing"),
-        (true, true, _) if row.is_allowed => status(Tone::Good, "Let through"),
-        (true, true, _) => status(Tone::Bad, "Held back"),
-        (true, false, _) => status(Tone::Good, "Well"),
+        (true, true, _) if row.is_allowed => status(Tone::Good, "Allowed"),
+        (true, true, _) => status(Tone::Bad, "On hold"),
+        (true, false, _) => status(Tone::Good, "Healthy"),
     };
     let detail = if row.error.is_empty() { row.result } else { row.error };
     view! {
@@ -216,7 +216,7 @@ fn jobs_section(jobs: Vec<JobRow>) -> AnyView {
     view! {
         <section class="panel">
             <h2>"Background jobs"</h2>
-            <p class="panel-note">"Since the start of the instance that answered this page."</p>
+            <p class="panel-note">"Since this instance started."</p>
             {table("Background jobs", head, rows)}
         </section>
     }
@@ -227,7 +227,7 @@ fn job_row(job: JobRow, now: Now) -> AnyView {
     let state = match (job.error.is_empty(), job.is_running) {
         (false, _) => status(Tone::Bad, "Failing"),
         (true, true) => status(Tone::Good, "Running"),
-        (true, false) => status(Tone::Good, "Well"),
+        (true, false) => status(Tone::Good, "Healthy"),
     };
     let detail = if job.error.is_empty() { job.result } else { job.error };
     let failed_at = (job.failures > 0).then(|| view! { " "{now.ago(&job.failed_at)} });
@@ -247,7 +247,7 @@ fn job_row(job: JobRow, now: Now) -> AnyView {
 }
 
 fn check(check: HealthCheck) -> AnyView {
-    let state = if check.ok { status(Tone::Good, "Well") } else { status(Tone::Bad, "Failing") };
+    let state = if check.ok { status(Tone::Good, "Healthy") } else { status(Tone::Bad, "Failing") };
     view! {
         <li class="check">
             <h2>{check.name}</h2>

@@ -11,9 +11,9 @@ use crate::components::sessions::{Scope, sessions_table};
 use crate::model::{Listing, SessionRow};
 use crate::query::parameter;
 
-/// Live sessions, most recently used first.
+/// Active sessions, most recently used first.
 pub(crate) async fn page() -> Document {
-    const LEAD: &str = "Who is signed in, from where, and until when. Ending a session works at once, everywhere.";
+    const LEAD: &str = "Who is signed in, from where, and until when. Ending a session takes effect immediately.";
     let after = parameter(&page_context().query, "after");
     let is_first = after.is_none();
     let listing = backend().sessions(after).await;

@@ -51,18 +51,18 @@ fn tab_content(user: UserDetail, tab: Tab) -> AnyView {
         Tab::Sessions => sessions_section(user.sessions),
         Tab::Grants => list_section(
             "grants",
-            "Grants",
+            "Tokens",
             user.grants,
-            "No grants",
-            "A grant begins with the next sign-in.",
-            |rows| grants_table("Grants", rows, false),
+            "No tokens",
+            "Tokens are issued at the next sign-in.",
+            |rows| grants_table("Tokens", rows, false),
         ),
         Tab::History => history_section(user),
     }
 }
 
 fn sessions_section(sessions: Vec<SessionRow>) -> AnyView {
-    let empty = "A session begins with the next sign-in.";
+    let empty = "A session starts at the next sign-in.";
     list_section("sessions", "Sessions", sessions, "Not signed in anywhere", empty, |rows| {
         sessions_table("Sessions", rows, Scope::User)
     })
@@ -74,11 +74,11 @@ fn history_section(user: UserDetail) -> AnyView {
         "history",
         "History",
         user.history,
-        "Nothing happened yet",
+        "No activity yet",
         "Sign-ins and changes appear here.",
         |rows| events_table("History", rows),
     );
-    view! { {list}<p><a href=all>"All events on this person"</a></p> }.into_any()
+    view! { {list}<p><a href=all>"All events about this person"</a></p> }.into_any()
 }
 
 /// The name, or the user name for want of one.
@@ -164,7 +164,7 @@ fn tabs(user: &UserDetail, current: Tab) -> AnyView {
                 {link(Tab::Overview, "", "Overview", None)}
                 {link(Tab::Roles, "?tab=roles", "Groups and roles", Some(user.groups.len() + user.roles.len()))}
                 {link(Tab::Sessions, "?tab=sessions", "Sessions", Some(user.sessions.len()))}
-                {link(Tab::Grants, "?tab=grants", "Grants", Some(user.grants.len()))}
+                {link(Tab::Grants, "?tab=grants", "Tokens", Some(user.grants.len()))}
                 {link(Tab::History, "?tab=history", "History", None)}
             </ul>
         </nav>
@@ -181,19 +181,19 @@ fn account_section(user: &UserDetail) -> AnyView {
     let own = [
         ("Last sign-in", now.ago(&user.row.last_sign_in).into_any()),
         ("First seen", now.ago(&user.row.created).into_any()),
-        ("Id here", id(user.row.id.clone())),
+        ("User ID", id(user.row.id.clone())),
         ("Tenant", id(user.realm.clone())),
-        ("Object id", id(user.subject.clone())),
+        ("Object ID", id(user.subject.clone())),
     ];
     let own = own.into_iter().map(|(label, value)| (label.to_owned(), value)).collect();
     view! {
         <section class="panel" aria-labelledby="account">
             <h2 id="account">"Account"</h2>
             {facts(own)}
-            <h3>"Kept by "{source}</h3>
+            <h3>"Managed in "{source}</h3>
             {text_facts(user.provider_facts.clone())}
             <p class="panel-note">
-                "Read-only here: change these in the directory. Last synchronised "{now.ago(&user.synced_at)}". "{link}
+                "Read-only here. Change these in the directory. Last synchronised "{now.ago(&user.synced_at)}". "{link}
             </p>
         </section>
     }
@@ -252,14 +252,14 @@ fn groups_section(groups: Vec<GroupRow>) -> AnyView {
         let rows = groups
             .into_iter()
             .map(|group| view! { <tr><td>{text(group.name)}</td><td>{id(group.object_id)}</td></tr> });
-        table("Groups", headers(&["Group", "Object id"]), rows.collect_view().into_any())
+        table("Groups", headers(&["Group", "Object ID"]), rows.collect_view().into_any())
     };
     list_section(
         "groups",
         "Groups",
         groups,
         "No groups are known",
-        "Groups come with the sign-in or the directory sync.",
+        "Groups are read at sign-in or by the directory sync.",
         rows,
     )
 }

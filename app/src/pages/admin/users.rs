@@ -29,7 +29,7 @@ const PAGE_SIZES: [u32; 5] = [10, 25, 50, 100, 200];
 pub(crate) async fn page() -> Document {
     let query = UserQuery::parse(&page_context().query);
     let page = backend().users(query.clone()).await;
-    admin_page("Users", "Everybody who has signed in here.", loaded(page, |page| content(&query, page)))
+    admin_page("Users", "Everyone who has signed in here.", loaded(page, |page| content(&query, page)))
 }
 
 fn content(query: &UserQuery, page: UserPage) -> AnyView {
@@ -80,7 +80,7 @@ fn bulk_acts(query: &UserQuery) -> AnyView {
     };
     view! {
         <div class="bulk" role="group" aria-label="Selected users">
-            <span class="muted">"With the selected:"</span>
+            <span class="muted">"With selected:"</span>
             {button("enable", "button", "Enable")}
             {button("sign-out", "button", "Sign out everywhere")}
             {button("disable", "button button-danger", "Disable")}
@@ -121,7 +121,7 @@ fn search_form(query: &UserQuery, roles: &[String]) -> AnyView {
             <div class="field field-grow">
                 <label for="q">"Search"</label>
                 <input id="q" type="search" name="q" value=query.q.clone() maxlength="200" autocomplete="off"
-                    placeholder="Name, user name, e-mail or object id"/>
+                    placeholder="Name, user name, e-mail or object ID"/>
                 <Suggestions field="q".to_owned() id="suggestions".to_owned()
                     from="/admin/users/suggestions?q=".to_owned()/>
             </div>

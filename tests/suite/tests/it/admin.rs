@@ -55,7 +55,7 @@ async fn v_7_4_2_disabling_asks_first_and_ends_the_live_session_at_once() {
     let done = admin.submit(&asked.form("/disable")).await;
     done.assert_status(303);
     assert_eq!(done.location_path(), links[0]);
-    admin.follow(done).await.assert_text("The user is disabled");
+    admin.follow(done).await.assert_text("User disabled");
     member.get("/profile").await.assert_status(303);
     member.sign_in("member1").await.assert_status(403).assert_text("disabled");
     let user = app.db_user("member1@contoso.example").await;

@@ -43,7 +43,7 @@ async fn t_14_disabling_many_names_them_first_and_leaves_out_oneself() {
     assert!(events.iter().all(|event| event.actor_name == "admin@contoso.example" && !event.request_id.is_empty()));
 
     let asked = admin.submit(&list_form(&app, &admin, "enable", &EVERYBODY).await).await;
-    confirm(&admin, &asked).await.assert_text("Done for 2 people.").assert_text("like that already for 1 person");
+    confirm(&admin, &asked).await.assert_text("Done for 2 people.").assert_text("No change was needed for 1 person");
     app.sign_in("member1").await.get("/profile").await.assert_status(200);
 }
 

@@ -252,8 +252,8 @@ async fn g_07_a_round_that_would_disable_many_changes_nothing_until_an_administr
         app.advance(600);
     }
     let page = admin.get("/admin/health").await;
-    page.assert_text("The directory sync is held back").assert_text("10 of 11 active users");
-    app.ask_as_operator("/readyz").await.assert_status(200).assert_text("held back");
+    page.assert_text("The directory sync is on hold").assert_text("10 of 11 active users");
+    app.ask_as_operator("/readyz").await.assert_status(200).assert_text("on hold");
 
     let done = let_through(&admin).await;
     admin.follow(done).await.assert_text("The next round");
@@ -262,7 +262,7 @@ async fn g_07_a_round_that_would_disable_many_changes_nothing_until_an_administr
     assert!(result.ends_with("1 changed, 10 disabled, 0 enabled"), "{result}");
     assert!(strangers(&app).await.iter().all(|user| !user.is_active() && user.disabled_by == "directory"));
     assert!(is_active(&app, "admin@contoso.example").await);
-    assert!(!admin.get("/admin/health").await.body.contains("held back"));
+    assert!(!admin.get("/admin/health").await.body.contains("on hold"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

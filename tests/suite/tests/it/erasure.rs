@@ -129,7 +129,7 @@ async fn whoever_is_erased_is_named_nowhere_and_the_log_keeps_what_happened() {
     assert_eq!(app.db_users(MEMBER).await.len(), 1, "a question changes nothing");
     let done = admin.submit(&question.form("/delete")).await;
     assert_eq!(done.location_path(), "/admin/users");
-    admin.follow(done).await.assert_text("The user is erased");
+    admin.follow(done).await.assert_text("User erased");
 
     let all = stored(&app).await;
     for name in &names {

@@ -29,7 +29,7 @@ async fn a_mapping_says_who_gains_or_loses_and_is_felt_at_once() {
     asked.assert_text("would gain admin").assert_text("member2@contoso.example");
     member.get("/admin").await.assert_status(403);
     let page = confirm(&admin, &asked).await;
-    page.assert_text("The mapping is saved").assert_text("Added by admin@contoso.example");
+    page.assert_text("Mapping saved").assert_text("Added by admin@contoso.example");
     member.get("/admin").await.assert_status(200);
 
     let user = app.db_user("member2@contoso.example").await;
@@ -40,7 +40,7 @@ async fn a_mapping_says_who_gains_or_loses_and_is_felt_at_once() {
 
     let asked = ask(&admin, &group, "admin", "remove").await;
     asked.assert_text("would lose admin").assert_text("member2@contoso.example");
-    confirm(&admin, &asked).await.assert_text("The mapping is removed");
+    confirm(&admin, &asked).await.assert_text("Mapping removed");
     member.get("/admin").await.assert_status(403);
     let kinds = [app.db_events("mapping.added").await.len(), app.db_events("mapping.removed").await.len()];
     assert_eq!(kinds, [1, 1]);
@@ -117,7 +117,7 @@ async fn a_group_of_two_thousand_is_mapped_in_one_go_and_named_in_part() {
     let asked = ask(&admin, &group, "staff", "add").await;
     asked.assert_text("people would gain staff").assert_text("more");
     assert!(asked.texts(".sheet-people li").len() <= 21);
-    confirm(&admin, &asked).await.assert_text("The mapping is saved");
+    confirm(&admin, &asked).await.assert_text("Mapping saved");
     assert_eq!(app.db_users("user1999").await[0].roles, "staff");
     let asked = ask(&admin, &group, "staff", "remove").await;
     confirm(&admin, &asked).await;

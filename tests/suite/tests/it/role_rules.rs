@@ -120,9 +120,9 @@ async fn groups_that_graph_fails_to_list_stay_for_a_while_which_is_seen_and_then
             event.detail.contains("kept as they were at ") && event.detail.contains("graph.forbidden"),
             "{event:?}"
         );
-        member.get("/profile").await.assert_text("The groups could not be read");
+        member.get("/profile").await.assert_text("Groups could not be read");
         let user = app.db_user(MEMBER).await;
-        member.get(&format!("/admin/users/{}", user.id)).await.assert_text("The groups could not be read");
+        member.get(&format!("/admin/users/{}", user.id)).await.assert_text("Groups could not be read");
 
         pass(&app, 1740).await;
         assert_eq!(lapse_groups(&app.state).await.expect("no error"), 0);

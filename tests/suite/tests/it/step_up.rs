@@ -61,7 +61,7 @@ async fn v_7_5_3_a_role_change_with_an_old_sign_in_asks_for_a_fresh_one_and_lose
     assert!(!has_role(&app, "member1@contoso.example").await, "a GET asks only");
     assert_ne!(admin.cookie("id"), old_session, "7.2.4: a new session");
     let done = admin.submit(&question.form("/roles")).await;
-    admin.follow(done).await.assert_text("The role is granted");
+    admin.follow(done).await.assert_text("Role granted");
     assert!(has_role(&app, "member1@contoso.example").await);
 }
 
