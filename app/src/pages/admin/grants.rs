@@ -15,8 +15,7 @@ use crate::query::parameter;
 
 /// Grants with the state of their refresh. The tokens themselves are nowhere to be seen.
 pub(crate) async fn page() -> Document {
-    const LEAD: &str =
-        "Microsoft Graph access that people have given this app. Tokens are stored encrypted and refreshed in the background.";
+    const LEAD: &str = "Microsoft Graph access that people have given this app. Tokens are stored encrypted and refreshed in the background.";
     let query = page_context().query.clone();
     let after = parameter(&query, "after");
     let state = parameter(&query, "state").and_then(|name| GrantState::parse(&name));
@@ -38,9 +37,7 @@ fn content(is_first: bool, state: Option<GrantState>, listing: Listing<GrantRow>
     let pager = Pager::forward("/admin/grants", &[("state", name)], is_first, listing.next.as_deref());
     let list = match (listing.rows.is_empty(), state) {
         (false, _) => grants_table("Tokens", listing.rows, true),
-        (true, None) => {
-            none_yet("No tokens", "Tokens appear here when people sign in.")
-        }
+        (true, None) => none_yet("No tokens", "Tokens appear here when people sign in."),
         (true, Some(_)) => none_fits("No tokens are in this state", "/admin/grants"),
     };
     let active = STATES.into_iter().filter(|(known, _)| Some(*known) == state);

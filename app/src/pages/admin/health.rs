@@ -17,11 +17,7 @@ use crate::model::{DirectoryRow, ErasureDryRun, Examination, FindingLevel, Findi
 /// The checks, those that failed first, what all of them found when they were run last, and the background jobs.
 pub(crate) async fn page() -> Document {
     let health = backend().health().await;
-    admin_page(
-        "Health",
-        "The state of everything that this application depends on.",
-        loaded(health, content),
-    )
+    admin_page("Health", "The state of everything that this application depends on.", loaded(health, content))
 }
 
 fn content(health: Health) -> AnyView {

@@ -1,15 +1,16 @@
 //! ID token validation, all of it (OpenID Connect Core 1.0, section 3.1.3.7; Microsoft identity
 //! platform, "ID tokens" and "Claims validation"; RFC 8725).
 //!
-//! `openidconnect` checks issuer, audience, signature, algorithm, expiry and nonce. Around it stand
-//! the checks that it leaves to its users: leeway, `iat` and `nbf`, `azp`, `at_hash`, the tenant,
-//! whose key it was, and the step-up that was asked for.
+//! `openidconnect` checks signature, algorithm, issuer, audience, expiry, nonce and `at_hash`. Around it stand the checks
+//! that it leaves to its users: leeway, `iat` and `nbf`, `azp`, the tenant, whose key it was, and the step-up that was
+//! asked for. Issuer, audience and times are looked at before the signature too, so that a refusal names what is wrong
+//! with a token instead of the key that it names.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Duration, Utc};
 use openidconnect::core::{CoreIdToken, CoreJwsSigningAlgorithm};
-use openidconnect::{ClaimsVerificationError, ClientId, IdTokenVerifier, IssuerUrl, JsonWebKeySet, Nonce};
+use openidconnect::{
+    AccessToken, AccessTokenHash, ClaimsVerificationError, ClientId, IdTokenVerifier, IssuerUrl, JsonWebKeySet, Nonce,
+};
 use serde_json::{Map, Value};
 use subtle::ConstantTimeEq as _;
 
@@ -20,7 +21,6 @@ use super::jwt::{UnverifiedToken, is_guid};
 use super::keys::{KeyOwner, KeySource};
 use super::metadata::Metadata;
 use crate::config::{IdentityKey, ProviderConfig, ProviderKind, Tenant};
-use crate::crypto::digest;
 
 /// A token issued longer ago than this does not answer the request that was just made.
 const MAX_AGE_OF_ISSUE: Duration = Duration::hours(1);
@@ -55,6 +55,25 @@ pub(crate) enum ExpectedNonce<'a> {
     Absent,
 }
 
+/// What the library hands on when a nonce that must be there is not.
+const MISSING: &str = "missing";
+
+impl ExpectedNonce<'_> {
+    /// Whether `found` fits, as `openidconnect` asks.
+    fn check(&self, found: Option<&Nonce>) -> Result<(), String> {
+        match (self, found) {
+            (Self::Required(_), None) => Err(MISSING.to_owned()),
+            (Self::Required(expected) | Self::Allowed(expected), Some(found))
+                if bool::from(expected.as_bytes().ct_eq(found.secret().as_bytes())) =>
+            {
+                Ok(())
+            }
+            (_, Some(_)) => Err("another".to_owned()),
+            (Self::Allowed(_) | Self::Absent, None) => Ok(()),
+        }
+    }
+}
+
 /// An ID token that passed.
 #[derive(Debug)]
 pub(crate) struct VerifiedToken {
@@ -87,9 +106,7 @@ impl Verifier<'_> {
         self.check_times(&token)?;
         check_types(&token)?;
         let key = self.find_key(&token, &issuer).await?;
-        self.check_signature(text, key, &issuer)?;
-        check_nonce(&token, &expected.nonce)?;
-        check_access_token_hash(&token, expected.access_token)?;
+        self.check_with_library(text, key, &issuer, expected)?;
         self.check_authentication(&token, expected)?;
         let identity = self.identity(&token)?;
         Ok(VerifiedToken { identity, auth_time: self.auth_time(&token)?, claims: token.claims })
@@ -166,9 +183,15 @@ impl Verifier<'_> {
         self.keys.find(&self.metadata.jwks_uri, token.key_id.as_deref(), &owner).await
     }
 
-    /// Signature, algorithm, issuer, audience and expiry by `openidconnect`, with this one key. The
-    /// nonce is looked at afterwards, before anything of the token is used.
-    fn check_signature(&self, text: &str, key: RsaKey, issuer: &str) -> Result<(), TokenFault> {
+    /// Signature, algorithm, issuer, audience, expiry, nonce and `at_hash` (section 3.1.3.6) by `openidconnect`, with this
+    /// one key.
+    fn check_with_library(
+        &self,
+        text: &str,
+        key: RsaKey,
+        issuer: &str,
+        expected: &Expectation<'_>,
+    ) -> Result<(), TokenFault> {
         let token: CoreIdToken = text.parse().map_err(|_| TokenFault::Malformed)?;
         let client_id = ClientId::new(self.config.client_id.clone());
         let issuer = IssuerUrl::new(issuer.to_owned()).map_err(|_| TokenFault::Issuer)?;
@@ -176,10 +199,18 @@ impl Verifier<'_> {
         let verifier = IdTokenVerifier::new_public_client(client_id, issuer, JsonWebKeySet::new(vec![key]))
             .set_allowed_algs([CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256])
             .set_time_fn(move || not_expired_at);
-        let nonce_is_checked_next = |_: Option<&Nonce>| Ok(());
-        match token.claims(&verifier, nonce_is_checked_next) {
-            Ok(_) => Ok(()),
-            Err(error) => Err(library_fault(&error)),
+        let claims = token
+            .claims(&verifier, |nonce: Option<&Nonce>| expected.nonce.check(nonce))
+            .map_err(|error| library_fault(&error))?;
+        let Some(found) = claims.access_token_hash() else {
+            return Ok(());
+        };
+        let access_token = AccessToken::new(expected.access_token.to_owned());
+        let algorithm = token.signing_alg().map_err(|_| TokenFault::Signature)?;
+        let key = token.signing_key(&verifier).map_err(|_| TokenFault::Signature)?;
+        match AccessTokenHash::from_token(&access_token, algorithm, key) {
+            Ok(hash) if hash == *found => Ok(()),
+            _ => Err(TokenFault::AccessTokenHash),
         }
     }
 
@@ -304,38 +335,13 @@ fn check_tenant(tenant: &str, allowed: &Tenant) -> Result<(), TokenFault> {
     }
 }
 
-fn check_nonce(token: &UnverifiedToken<'_>, expected: &ExpectedNonce<'_>) -> Result<(), TokenFault> {
-    let found = token.optional_text("nonce")?;
-    match (expected, found) {
-        (ExpectedNonce::Required(_), None) => Err(TokenFault::Missing("nonce")),
-        (ExpectedNonce::Absent, Some(_)) => Err(TokenFault::Nonce),
-        (ExpectedNonce::Required(expected) | ExpectedNonce::Allowed(expected), Some(found)) => {
-            let is_equal = bool::from(expected.as_bytes().ct_eq(found.as_bytes()));
-            if is_equal { Ok(()) } else { Err(TokenFault::Nonce) }
-        }
-        (ExpectedNonce::Allowed(_) | ExpectedNonce::Absent, None) => Ok(()),
-    }
-}
-
-/// `at_hash`, if it is there: the left half of the access token's SHA-256 (section 3.1.3.6).
-fn check_access_token_hash(token: &UnverifiedToken<'_>, access_token: &str) -> Result<(), TokenFault> {
-    let Some(found) = token.optional_text("at_hash")? else {
-        return Ok(());
-    };
-    let digest = digest(access_token.as_bytes());
-    let expected = URL_SAFE_NO_PAD.encode(digest.get(..16).unwrap_or_default());
-    match bool::from(expected.as_bytes().ct_eq(found.as_bytes())) {
-        true => Ok(()),
-        false => Err(TokenFault::AccessTokenHash),
-    }
-}
-
 /// The library's error as one of ours.
 fn library_fault(error: &ClaimsVerificationError) -> TokenFault {
     match error {
         ClaimsVerificationError::Expired(_) => TokenFault::Expired,
         ClaimsVerificationError::InvalidAudience(_) => TokenFault::Audience,
         ClaimsVerificationError::InvalidIssuer(_) => TokenFault::Issuer,
+        ClaimsVerificationError::InvalidNonce(reason) if reason == MISSING => TokenFault::Missing("nonce"),
         ClaimsVerificationError::InvalidNonce(_) => TokenFault::Nonce,
         ClaimsVerificationError::Unsupported(_) => TokenFault::Kind,
         _ => TokenFault::Signature,

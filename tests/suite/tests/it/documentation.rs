@@ -244,7 +244,7 @@ fn v_11_2_4_secrets_are_compared_in_constant_time() {
     for (file, comparison) in [
         ("server/entra/src/crypto.rs", "mac(key, purpose, value).as_ref().ct_eq(&given)"),
         ("server/entra/src/oidc/flow.rs", "state.as_bytes().ct_eq(transaction.state().as_bytes())"),
-        ("server/entra/src/oidc/id_token.rs", "expected.as_bytes().ct_eq(found.as_bytes())"),
+        ("server/entra/src/oidc/id_token.rs", "expected.as_bytes().ct_eq(found.secret().as_bytes())"),
     ] {
         assert!(text(file).contains(comparison), "{file}: {comparison}");
     }
