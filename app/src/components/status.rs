@@ -47,7 +47,7 @@ pub(crate) fn user_type(value: UserType) -> &'static str {
 /// State of a grant.
 pub(crate) fn grant_state(value: GrantState) -> impl IntoView {
     match value {
-        GrantState::Live => status(Tone::Good, "Live"),
+        GrantState::Live => status(Tone::Good, "Active"),
         GrantState::Retrying => status(Tone::Warning, "Retrying"),
         GrantState::Expiring => status(Tone::Neutral, "Expiring"),
         GrantState::NeedsSignIn => status(Tone::Bad, "Needs sign-in"),

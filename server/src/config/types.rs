@@ -98,7 +98,7 @@ pub struct PublicUrl {
 }
 
 impl PublicUrl {
-    /// Wraps `url`, which [`settings`] has validated: `http` on loopback or `https`, path `/`, no
+    /// Wraps `url`, which [`Settings`](super::Settings) has validated: `http` on loopback or `https`, path `/`, no
     /// query, no fragment, no user information.
     #[must_use]
     pub fn new(url: Url) -> Self {

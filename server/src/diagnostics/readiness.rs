@@ -99,7 +99,7 @@ async fn database(state: &AppState) -> Check {
         Ok::<_, store::DbError>(User::find(&mut conn, "").await?.is_none())
     };
     match answer.await {
-        Ok(_) => Check { name: "database", ok: true, detail: "answers".to_owned() },
+        Ok(_) => Check { name: "database", ok: true, detail: "responding".to_owned() },
         Err(error) => {
             tracing::warn!(%error, "the database does not answer");
             Check { name: "database", ok: false, detail: "does not answer; the log says why".to_owned() }
@@ -115,10 +115,10 @@ fn provider(status: &ProviderStatus) -> Check {
         .filter_map(|source| source.last_failure.as_ref())
         .find(|failure| !failure.speaks_of_us);
     let (ok, detail) = match (status.provider_is_ready(), failure) {
-        (true, None) => (true, "metadata and keys are known".to_owned()),
+        (true, None) => (true, "metadata and keys loaded".to_owned()),
         (true, Some(failure)) => {
             let reason = failure.reason;
-            (true, format!("metadata and keys are known; the last try to renew them failed ({reason})"))
+            (true, format!("metadata and keys loaded; the last attempt to renew them failed ({reason})"))
         }
         (false, Some(failure)) => {
             let (title, reason) = (failure.advice.title, failure.reason);
@@ -133,7 +133,7 @@ fn provider(status: &ProviderStatus) -> Check {
 /// wait until it is put right (E-30, F-15).
 fn credential(status: &ProviderStatus) -> Check {
     let detail = match status.refusal() {
-        None => "not refused".to_owned(),
+        None => "accepted".to_owned(),
         Some(failure) => {
             let code = failure.aadsts.map(|code| format!(", AADSTS{code}")).unwrap_or_default();
             let Advice { title, what_to_do, .. } = failure.advice;
@@ -147,7 +147,7 @@ fn credential(status: &ProviderStatus) -> Check {
 fn jobs(state: &AppState) -> Check {
     let failing: Vec<&str> = state.jobs.list().iter().filter(|job| !job.error.is_empty()).map(|job| job.name).collect();
     match failing.is_empty() {
-        true => Check { name: "jobs", ok: true, detail: "no job is failing".to_owned() },
+        true => Check { name: "jobs", ok: true, detail: "no failing jobs".to_owned() },
         false => Check { name: "jobs", ok: false, detail: format!("failing: {}", failing.join(", ")) },
     }
 }

@@ -26,7 +26,7 @@ pub(super) struct Done {
 impl Done {
     pub(super) fn in_words(self) -> String {
         let Self { told, changed, disabled, enabled } = self;
-        format!("{told} told of, {changed} changed, {disabled} disabled, {enabled} enabled")
+        format!("{told} changes received, {changed} users updated, {disabled} disabled, {enabled} enabled")
     }
 }
 

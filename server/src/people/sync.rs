@@ -124,7 +124,7 @@ async fn sync_in_txn(state: &AppState, conn: &mut DbConn, input: &SyncInput) -> 
     let resource = if state.oidc.is_entra() { tokens::GRAPH } else { tokens::PROVIDER };
     let tokens = tokens.by_clock_ahead(state.database_clock.ahead());
     tokens::store_grant(conn, &state.config.tokens, &user.id, resource, &tokens, state.clock.now()).await?;
-    audit_sign_in(state, conn, input, known.as_ref(), (&user, &groups), &settled).await?;
+    audit_sign_in(state, conn, input, known.as_ref(), &user, &settled).await?;
     if let Some(known) = &known {
         audit_changes(state, conn, input, &user, changes(known, &user, &groups)).await?;
     }
@@ -556,15 +556,14 @@ async fn audit_sign_in(
     conn: &mut DbConn,
     input: &SyncInput,
     known: Option<&User>,
-    (user, groups): (&User, &GroupChanges),
+    user: &User,
     settled: &Settled,
 ) -> Result<(), SyncError> {
     let mut detail = Vec::new();
     if known.is_none() {
         detail.push(("first_sign_in", "true".to_owned()));
         // Later ones record what they change; this one, what it begins with.
-        let begins_with = [("roles", user.roles.clone()), ("groups_added", listed(&groups.added))];
-        detail.extend(begins_with.into_iter().filter(|(_, value)| !value.is_empty()));
+        detail.extend((!user.roles.is_empty()).then(|| ("roles", user.roles.clone())));
     }
     if !input.sign_in.auth_methods.is_empty() {
         detail.push(("methods", clean(&input.sign_in.auth_methods.join(" "))));

@@ -3,9 +3,10 @@
 //! ```
 //! use std::time::Duration;
 //!
-//! use server::access::{Group, Routes, SignedIn};
+//! use server::session::access::SignedIn;
+//! use server::sign_in::step_up::Need;
 //! use server::state::AppState;
-//! use server::step_up::Need;
+//! use server::web::group::{Group, Routes};
 //!
 //! fn payroll(state: &AppState) -> Routes {
 //!     let need = Need::fresh_sign_in(Duration::from_secs(15 * 60)).and_auth_context("c1");

@@ -3,8 +3,9 @@
 //! A route is added to the [`Group`] of its guard, and its handler names the same guard, or it does not compile:
 //!
 //! ```
-//! use server::access::{Admin, Group, SignedIn};
-//! use server::handlers::act_request::ActRequest;
+//! use server::session::access::{Admin, SignedIn};
+//! use server::web::act_request::ActRequest;
+//! use server::web::group::Group;
 //!
 //! async fn hello(SignedIn(user): SignedIn) -> String {
 //!     format!("Hello {}", user.user.name())
@@ -19,14 +20,13 @@
 //! ```
 //!
 //! ```compile_fail
-//! # use server::access::{Admin, Group};
+//! # use server::session::access::Admin;
+//! # use server::web::group::Group;
 //! async fn says_nothing() {}
 //! let routes = Group::<Admin>::new().get("/admin/books", says_nothing);
 //! ```
 //!
-//! [`crate::router::list`] tells of every route whom it is for; the suite tries each as every kind of caller. The guard
-//! by path ([`crate::session::guard`]) stands before all of it and knows nothing of it. A role of your own is a line
-//! next to that of [`Admin`].
+//! [`crate::router::list`] tells of every route whom it is for; the suite tries each as every kind of caller.
 
 use std::marker::PhantomData;
 

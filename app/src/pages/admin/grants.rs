@@ -26,7 +26,7 @@ pub(crate) async fn page() -> Document {
 
 /// The states with their words.
 const STATES: [(GrantState, &str); 4] = [
-    (GrantState::Live, "Live"),
+    (GrantState::Live, "Active"),
     (GrantState::Retrying, "Retrying"),
     (GrantState::Expiring, "Expiring"),
     (GrantState::NeedsSignIn, "Needs sign-in"),

@@ -52,8 +52,7 @@ fn examination_section(examination: Option<Examination>, is_running: bool) -> An
         Some(found) => findings(found),
         None => none_yet(
             "No checks run yet",
-            "Settings, database, the provider, and what it knows of this application: examined when you say so, \
-             since it calls the provider.",
+            "Checks the settings, the database, the provider and the app registration. It runs only when you ask, because it calls the provider.",
         ),
     };
     let running = is_running.then(|| view! { <p class="panel-note">"Checks are running."</p> });

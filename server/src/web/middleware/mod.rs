@@ -2,7 +2,7 @@
 //!
 //! `surround` is the whole stack, from the outside in; a request passes downwards, its response
 //! upwards. [`apply`] puts it around the router. It needs no state of the application; what does
-//! is further in: the session, the current user, and the [`guard`] of the routes.
+//! is further in: the session, the current user, and the [guard](crate::session::guard) of the routes.
 //!
 //! It is one layer of the router, so it runs after routing, and for the fallback too. One function
 //! instead of a layer for each piece, since each layer costs boxes and clones at every request.

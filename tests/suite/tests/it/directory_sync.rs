@@ -71,14 +71,20 @@ async fn g_07_a_round_reads_every_page_with_one_token_and_creates_nobody() {
     control.generate_personas(1100);
     let tokens = control.count(Endpoint::Token);
     let result = round(&app).await.expect("a round");
-    assert!(result.starts_with("11") && result.ends_with("told of, 0 changed, 0 disabled, 0 enabled"), "{result}");
+    assert!(
+        result.starts_with("11") && result.ends_with("changes received, 0 users updated, 0 disabled, 0 enabled"),
+        "{result}"
+    );
     assert_eq!(control.count(Endpoint::Delta), 2, "999 on a page");
     assert_eq!(control.count(Endpoint::Token), tokens + 1);
     assert_eq!(app.db_users("").await.len(), 1, "people come in by signing in");
     assert_eq!(run_due(&app.state).await.expect("nothing to do"), "", "not due");
     // A token lives for about an hour: the next round needs another one, and asks from the delta link on.
     let result = round(&app).await.expect("a round");
-    assert_eq!((result.as_str(), control.count(Endpoint::Delta)), ("0 told of, 0 changed, 0 disabled, 0 enabled", 3));
+    assert_eq!(
+        (result.as_str(), control.count(Endpoint::Delta)),
+        ("0 changes received, 0 users updated, 0 disabled, 0 enabled", 3)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -101,7 +107,7 @@ async fn g_07_names_and_addresses_follow_and_a_replayed_page_changes_nothing() {
 
     control.change_persona("member1", |_| ());
     let result = round(&app).await.expect("a round");
-    assert_eq!(result, "1 told of, 0 changed, 0 disabled, 0 enabled");
+    assert_eq!(result, "1 changes received, 0 users updated, 0 disabled, 0 enabled");
     assert_eq!(app.db_user("renamed@contoso.example").await.synced_at, user.synced_at);
     assert_eq!(app.db_events("user.synced").await.len(), 1);
 }
@@ -181,7 +187,7 @@ async fn g_07_who_is_removed_for_now_or_for_good_is_disabled_and_not_deleted() {
         }
     });
     let result = round(&app).await.expect("a round");
-    assert_eq!(result, "2 told of, 0 changed, 2 disabled, 0 enabled");
+    assert_eq!(result, "2 changes received, 0 users updated, 2 disabled, 0 enabled");
     for browser in [first, second] {
         browser.get("/profile").await.assert_status(303);
     }
@@ -213,7 +219,7 @@ async fn g_07_a_resync_disables_nobody_half_way_and_then_who_is_missing() {
 
     control.clear_faults();
     let result = round(&app).await.expect("a round");
-    assert!(result.ends_with("0 changed, 1 disabled, 0 enabled"), "{result}");
+    assert!(result.ends_with("0 users updated, 1 disabled, 0 enabled"), "{result}");
     assert!(!is_active(&app, MEMBER).await);
     assert!(is_active(&app, "member2@contoso.example").await);
 }
@@ -259,7 +265,7 @@ async fn g_07_a_round_that_would_disable_many_changes_nothing_until_an_administr
     admin.follow(done).await.assert_text("The next round");
     assert_eq!(app.db_events("directory.allowed").await.remove(0).actor_name, "admin@contoso.example");
     let result = run_due(&app.state).await.expect("a round");
-    assert!(result.ends_with("1 changed, 10 disabled, 0 enabled"), "{result}");
+    assert!(result.ends_with("1 users updated, 10 disabled, 0 enabled"), "{result}");
     assert!(strangers(&app).await.iter().all(|user| !user.is_active() && user.disabled_by == "directory"));
     assert!(is_active(&app, "admin@contoso.example").await);
     assert!(!admin.get("/admin/health").await.body.contains("on hold"));
