@@ -152,7 +152,7 @@ fn further_origins(state: &AppState) -> Option<FurtherOrigins> {
     (!state.oidc.is_entra()).then(|| FurtherOrigins::new(move || state.oidc.further_origins()))
 }
 
-/// Lax, since the way back from the provider is a cross-site navigation (`docs/requirements.tsv` L-17); the
+/// Lax, since the way back from the provider is a cross-site navigation; the
 /// browser forgets it at its end, the server earlier.
 fn session_layer(state: &AppState) -> SessionManagerLayer<DieselStore> {
     let https = state.config.public_url.is_https();

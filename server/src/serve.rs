@@ -23,7 +23,7 @@ use crate::{jobs, router};
 
 /// How long a start waits for a database that does not answer yet.
 const DATABASE_TRIES: u32 = 30;
-/// How long requests and jobs may take to end at a shutdown (`docs/requirements.tsv` F-35).
+/// How long requests and jobs may take to end at a shutdown.
 const DRAIN: Duration = Duration::from_secs(30);
 
 /// Why the server did not start, or ended badly.

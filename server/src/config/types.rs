@@ -62,7 +62,7 @@ pub struct Config {
 
 impl Config {
     /// The scope that stands for every permission of Graph's that the application was given; `None` without Graph. No
-    /// cloud's address is written here (E-14).
+    /// cloud's address is written here.
     #[must_use]
     pub fn graph_scope(&self) -> Option<String> {
         self.graph_url.as_ref().map(|url| format!("{}/.default", url.as_str().trim_end_matches('/')))

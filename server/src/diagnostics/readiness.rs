@@ -130,7 +130,7 @@ fn provider(status: &ProviderStatus) -> Check {
 }
 
 /// Whether the provider takes this application's own credential. One that it refuses costs nobody their tokens: grants
-/// wait until it is put right (E-30, F-15).
+/// wait until it is put right.
 fn credential(status: &ProviderStatus) -> Check {
     let detail = match status.refusal() {
         None => "accepted".to_owned(),

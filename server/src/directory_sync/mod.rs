@@ -1,5 +1,5 @@
 //! Directory sync (`DIRECTORY_SYNC_INTERVAL`): what changes in the directory reaches the users who are known here, without
-//! waiting for their next sign-in (`docs/requirements.tsv` G-07, E-41).
+//! waiting for their next sign-in.
 //!
 //! A round asks Graph's `users/delta` with a token of the application's own, page by page, and notes whom it tells
 //! something new of. Nothing is written before the last page is read; so a round that fails, or that must begin anew

@@ -1,4 +1,4 @@
-//! Deleting what is over, in batches, so that no delete holds others up (`docs/requirements.tsv` F-30).
+//! Deleting what is over, in batches, so that no delete holds others up.
 
 use store::DbError;
 use store::models::{AuditEvent, Grant, SessionRecord, UsedTransaction};

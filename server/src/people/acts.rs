@@ -125,7 +125,7 @@ async fn run_in_txn(state: &AppState, conn: &mut DbConn, act: &Act, by: &By) -> 
     Ok(ActResult::Done)
 }
 
-/// Nobody locks out themselves or the last administrator (T-14); the command line may, it is how
+/// Nobody locks out themselves or the last administrator; the command line may, it is how
 /// one gets back in.
 async fn guard(conn: &mut DbConn, act: &Act, by: &By) -> Result<Option<ActResult>, DbError> {
     let (user_id, loses_admin) = match act {

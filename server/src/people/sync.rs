@@ -1,7 +1,7 @@
 //! From verified claims to a user with groups, roles and a grant, in one transaction.
 //!
 //! Used by sign-in and by each refresh that brings a new ID token. The identity is (tenant, object id) or (issuer,
-//! subject), never a name or an address (`docs/requirements.tsv` E-01). App roles are what the token says, always; groups
+//! subject), never a name or an address. App roles are what the token says, always; groups
 //! are what the token or Microsoft Graph says, and stay as they were, for a while, only when neither can be read.
 
 use std::collections::BTreeSet;
@@ -155,7 +155,7 @@ fn refusal(config: &SyncConfig, known: Option<&User>, claims: &Claims) -> Option
     if known.is_none() && !config.create_new_users {
         return Some(Refusal::Unknown);
     }
-    // E-04: with the policy on, a token that does not tell is refused too.
+    // With the policy on, a token that does not tell is refused too.
     if config.block_guest_users && claims.is_guest() != Some(false) {
         return Some(Refusal::Guest);
     }
@@ -338,8 +338,7 @@ async fn sync_groups(
 /// How long a sign-in, or a turn of the background, waits for Microsoft Graph to list groups.
 const GRAPH_WAIT: Duration = Duration::from_secs(4);
 
-/// The groups of a sign-in: from the claim, or from Microsoft Graph when the claim is absent or too long (all pages,
-/// E-25).
+/// The groups of a sign-in: from the claim, or from Microsoft Graph when the claim is absent or too long (all pages).
 pub async fn resolve_groups(state: &AppState, sign_in: &SignIn) -> Groups {
     match groups_in_token(state, &sign_in.claims) {
         Some(groups) => groups,

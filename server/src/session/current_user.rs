@@ -62,7 +62,7 @@ impl CurrentUser {
         state.config.tokens.keys.token_for(CSRF, &self.session.id)
     }
 
-    /// Accepts a form only with this session's token (H-10, besides the check of its origin).
+    /// Accepts a form only with this session's token (besides the check of its origin).
     ///
     /// # Errors
     /// [`AppError::Forbidden`].

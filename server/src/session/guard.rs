@@ -1,7 +1,7 @@
 //! Pure path logic: who may see a path, and where a sign-in may lead back to.
 //!
 //! Both decide on the path that the router matches, never on a query, a forwarded header or a
-//! user agent (docs/requirements.tsv K-16), and both take what is odd for the stricter of its meanings.
+//! user agent, and both take what is odd for the stricter of its meanings.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 
 use crate::paths::{CALLBACK, SIGNED_OUT};
 
-/// Built-in routes that need no sign-in (DESIGN.md, routes).
+/// Built-in routes that need no sign-in.
 const PUBLIC: &[&str] = &[
     "/",
     "/auth/sign-in",
@@ -136,7 +136,7 @@ fn decoded(path: &str) -> Option<Cow<'_, str>> {
 
 /// Where to go after signing in: `next` if it is a path (and query) of this application, else `/`.
 ///
-/// Whatever some browser or proxy could read as another host is dropped (docs/requirements.tsv K-02): a
+/// Whatever some browser or proxy could read as another host is dropped: a
 /// backslash, two slashes in front, dot segments, control characters, also behind escapes. So is
 /// what is not ASCII, longer than 2,000 characters, or leads back into signing in.
 #[must_use]

@@ -1,7 +1,7 @@
 //! tower-sessions on Diesel. A row exists only for somebody who has signed in; the table holds a
 //! digest of the id, and the columns that the admin pages need.
 //!
-//! A save never brings an ended session back (`docs/requirements.tsv` F-33: it is an `UPDATE`), and the
+//! A save never brings an ended session back (it is an `UPDATE`), and the
 //! absolute end travels with the sign-in, so that a renewed id does not extend it.
 
 use async_trait::async_trait;

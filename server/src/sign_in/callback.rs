@@ -37,8 +37,8 @@ const OTHER_ISSUER: &str =
 
 /// `GET /auth/sign-in`; also where another site begins a sign-in (OIDC Core section 4).
 ///
-/// The page starts nothing by itself, so that nobody is signed in unawares
-/// (`security.md` H-11): what was asked for goes along when the person presses the button.
+/// The page starts nothing by itself, so that nobody is signed in unawares:
+/// what was asked for goes along when the person presses the button.
 ///
 /// # Errors
 /// 400 when the sign-in is to be with another provider, and when the page cannot be rendered.
@@ -162,7 +162,7 @@ fn has_refresh_token(grants: &[Grant]) -> bool {
     grants.iter().any(|grant| grant.has_refresh_token && grant.state == "live")
 }
 
-/// The claims challenge that waits for this sign-in (E-39, E-40).
+/// The claims challenge that waits for this sign-in.
 fn kept_challenge(grants: &[Grant]) -> Option<String> {
     grants.iter().map(|grant| &grant.challenge).find(|challenge| !challenge.is_empty()).cloned()
 }
@@ -263,7 +263,7 @@ fn is_to_be_asked(state: &AppState, fields: &SignInFields, error: &OidcError) ->
 }
 
 /// The provider could not answer without the person, or wants them to meet a claims challenge: one more sign-in,
-/// interactive and with that challenge, and never another one by itself (E-36; AADSTS50196).
+/// interactive and with that challenge, and never another one by itself (AADSTS50196).
 async fn ask_the_person(
     state: &AppState,
     caller: &Caller,
@@ -343,7 +343,7 @@ async fn signed_in(
     }
 }
 
-/// A new session with a new id; the browser's old one ends (`docs/requirements.tsv` K-08).
+/// A new session with a new id; the browser's old one ends.
 async fn begin_session(
     state: &AppState,
     caller: &Caller,

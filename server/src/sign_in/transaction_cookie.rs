@@ -1,5 +1,5 @@
 //! The sign-in transaction, sealed in a cookie of its own: bound to the browser, one a tab, gone
-//! after ten minutes. Starting a sign-in writes nothing to the database (`docs/requirements.tsv` F-31).
+//! after ten minutes. Starting a sign-in writes nothing to the database.
 
 use axum::http::HeaderMap;
 use base64::Engine as _;
@@ -14,9 +14,9 @@ use crate::config::{Config, ResponseMode};
 use crate::sign_in::fields::SignInFields;
 use crate::web::cookies;
 
-/// How many sign-ins one browser may have under way (H-02); the oldest goes.
+/// How many sign-ins one browser may have under way; the oldest goes.
 const MAX_OPEN: usize = 5;
-/// Cookies that are looked at; what a hostile browser adds costs no more than this (K-17).
+/// Cookies that are looked at; what a hostile browser adds costs no more than this.
 const MAX_LOOKED_AT: usize = 20;
 /// Bytes of name and value beyond which browsers drop a cookie (RFC 6265bis, section 5.6; ASVS 3.3.5).
 const MAX_COOKIE: usize = 4096;

@@ -178,7 +178,7 @@ fn scopes_to_ask(state: &AppState, grant: &Grant) -> Option<Vec<String>> {
 }
 
 /// Longer than a refresh can take, so that a lease never ends under it: the token call, metadata and keys if they are
-/// old, and two waits for a connection to the database (`docs/requirements.tsv` T-03).
+/// old, and two waits for a connection to the database.
 fn lease_time(http_timeout: Duration) -> chrono::Duration {
     chrono::Duration::from_std(http_timeout * 3 + 2 * store::WAIT).unwrap_or(MAX_BACKOFF)
 }

@@ -77,7 +77,7 @@ impl UserGraph {
         self.scopes.iter().any(|granted| granted.eq_ignore_ascii_case(scope))
     }
 
-    /// [`GraphClient::me`], of the person whose grant it is (G-03).
+    /// [`GraphClient::me`], of the person whose grant it is.
     ///
     /// # Errors
     /// [`GraphError`].

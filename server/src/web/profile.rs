@@ -21,7 +21,7 @@ use crate::web::act_request::ActRequest;
 use crate::web::cookies::Notice;
 use crate::web::reply::{RowId, redirect_with};
 
-/// `GET /profile/photo`: the cached photo, an image and nothing else (G-04).
+/// `GET /profile/photo`: the cached photo, an image and nothing else.
 ///
 /// # Errors
 /// 404 when there is none.

@@ -1,6 +1,6 @@
 //! Refuses unsafe requests that do not come from a page of this application.
 //!
-//! Nothing below checks it again: neither axum nor Leptos server functions do (docs/requirements.tsv L-18).
+//! Nothing below checks it again: neither axum nor Leptos server functions do.
 //! Browsers tell where a request comes from (Fetch Metadata, `Sec-Fetch-Site`; older ones by
 //! `Origin`, Fetch section 3.1), and no page can forge either. `same-site` is not trusted: a
 //! neighbouring subdomain is somebody else. Whoever sends neither header is refused.
@@ -120,7 +120,7 @@ mod tests {
         Some("https://app.example.com/"),
     ];
 
-    /// H-10 as a whole: what an unsafe request with these headers deserves.
+    /// What an unsafe request with these headers deserves.
     fn deserves(site: Option<&str>, origin: Option<&str>) -> bool {
         match site {
             Some(site) => site == "same-origin" || site == "none",
