@@ -36,8 +36,14 @@ pub const LEFT_OUT: [&str; 7] = [
 ];
 
 /// The only files that answers change.
-pub const ANSWERED: [&str; 5] =
-    ["README.md", "app/src/brand.rs", "server/Cargo.toml", "server/src/config/defaults.rs", "tests/suite/Cargo.toml"];
+pub const ANSWERED: [&str; 6] = [
+    "README.md",
+    "app/src/brand.rs",
+    "server/Cargo.toml",
+    "server/src/config/defaults.rs",
+    "server/store/Cargo.toml",
+    "tests/suite/Cargo.toml",
+];
 
 /// The file that records the answers: the only one that a generated project has beyond the repository's.
 pub const RECORD: &str = ".template-answers.toml";

@@ -105,6 +105,7 @@ fn every_combination_has_its_features() {
     for (answers, tree) in &MATRIX.projects {
         let database = answer(answers, "database");
         assert_manifest(tree, "server/Cargo.toml", &[database, "dev-entra"]);
+        assert_manifest(tree, "server/store/Cargo.toml", &[database]);
         assert_manifest(tree, "tests/suite/Cargo.toml", &[database]);
     }
 }
