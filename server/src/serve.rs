@@ -4,21 +4,20 @@ use std::time::Duration;
 
 use entra::clock::Clock;
 use store::models::AuditEvent;
+use store::{DbError, migrate};
 use tokio::net::TcpListener;
 
 use crate::config::build::Build;
 use crate::config::dotenv::Environment;
 use crate::config::problems::Problems;
 use crate::config::settings::Settings;
-use crate::people::actor::ActError;
-use crate::web::monitoring;
 #[cfg(debug_assertions)]
-use store::{DbError, migrate};
-
 use crate::config::{Config, Problem};
+use crate::people::actor::ActError;
 use crate::people::role_mappings;
 use crate::state::{AppState, BuildError};
 use crate::web::connections::{self, Limits};
+use crate::web::monitoring;
 use crate::{jobs, router};
 
 /// How long a start waits for a database that does not answer yet.

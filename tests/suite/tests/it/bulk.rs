@@ -65,10 +65,10 @@ async fn nobody_selected_unknown_ids_and_unknown_actions_change_nothing() {
     let member = app.sign_in("member1").await;
     let admin = app.sign_in("admin").await;
     let nobody = admin.submit(&list_form(&app, &admin, "disable", &[]).await).await;
-    admin.follow(nobody).await.assert_text("Nobody was selected");
+    admin.follow(nobody).await.assert_text("No one is selected");
     let mut unknown = list_form(&app, &admin, "disable", &[]).await;
     unknown.fields.push(("id".into(), "' OR 1=1 --".into()));
-    admin.follow(admin.submit(&unknown).await).await.assert_text("Nobody was selected");
+    admin.follow(admin.submit(&unknown).await).await.assert_text("No one is selected");
     admin.submit(&list_form(&app, &admin, "delete", &EVERYBODY[..1]).await).await.assert_status(400);
     let mut many = list_form(&app, &admin, "disable", &[]).await;
     many.fields.extend((0..201).map(|number| ("id".to_owned(), number.to_string())));

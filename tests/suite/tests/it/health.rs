@@ -48,7 +48,7 @@ async fn one_examination_runs_at_a_time_and_the_next_ten_seconds_later() {
     let form = admin.get(HEALTH).await.form("/admin/health/examine");
     let beside = async {
         suite::until("the provider is called", || metadata() > before).await;
-        admin.get(HEALTH).await.assert_text("The checks are running now");
+        admin.get(HEALTH).await.assert_text("Checks are running.");
         let refused = admin.submit(&form).await;
         app.emulator.control().release();
         admin.follow(refused).await.assert_text("Checks are running or have just run");

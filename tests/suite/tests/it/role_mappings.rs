@@ -102,7 +102,7 @@ async fn bad_mappings_keep_what_was_typed_and_those_of_the_setting_are_read_only
     let page = admin.get("/admin/groups").await;
     page.assert_text("Readers").assert_text("Setting ROLE_MAPPING");
     let asked = ask(&admin, "readers", "reader", "remove").await;
-    admin.follow(asked).await.assert_text("Nothing was changed");
+    admin.follow(asked).await.assert_text("No change was needed");
     app.sign_in("member1").await.post("/admin/groups/mappings", &[("confirm", "yes")]).await.assert_status(403);
 }
 

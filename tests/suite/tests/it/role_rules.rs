@@ -133,7 +133,7 @@ async fn groups_that_graph_fails_to_list_stay_for_a_while_which_is_seen_and_then
         assert_eq!(lapse_groups(&app.state).await.expect("no error"), 0, "once");
         let event = app.db_events("user.synced").await.remove(0);
         assert!(event.detail.contains("admin → nothing") && event.detail.contains("GROUPS_KEEP_FOR"), "{event:?}");
-        member.get("/profile").await.assert_text("they count as none");
+        member.get("/profile").await.assert_text("so none count");
 
         next_token(&app, json!({"groups": null}));
         assert!(!may_administrate(&app.sign_in("member1").await).await, "there is nothing left to keep");
@@ -253,7 +253,7 @@ async fn the_page_takes_the_rules_of_the_setting_and_refuses_what_is_none() {
     asked.assert_text("group:FINANCE").assert_text("This 1 person would gain finance");
     confirm(&admin, &asked).await;
     let asked = ask(&admin, "group:finance", "finance", "add").await;
-    admin.follow(asked).await.assert_text("Nothing was changed");
+    admin.follow(asked).await.assert_text("No change was needed");
     let asked = ask(&admin, "approle:group:finance", "odd", "add").await;
     confirm(&admin, &asked).await;
     assert_eq!(roles(&app, MEMBER).await, "finance odd");
